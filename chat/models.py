@@ -1,0 +1,78 @@
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
+from django.db import models
+from django.db.models.functions import Now
+
+from agents.models import Agent, Run
+from chat.querysets import ConversationQuerySet, MessageQuerySet
+
+
+class Conversation(models.Model):
+    """A tree of messages; `head` names the leaf of the branch that is shown."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
+    agent = models.ForeignKey(Agent, null=True, on_delete=models.SET_NULL, related_name="conversations")
+    title = models.CharField(max_length=120, blank=True)
+    is_pinned = models.BooleanField(default=False)
+    head = models.ForeignKey("Message", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    deleted_at = models.DateTimeField(null=True)  # in the bin: can be brought back until it is emptied
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-is_pinned", "-updated_at"]
+        indexes = [models.Index(fields=["owner", "-is_pinned", "-updated_at"], name="conversation_list")]
+
+    def __str__(self) -> str:
+        return self.title or "New chat"
+
+    @property
+    def topic(self) -> str:
+        return f"chat:{self.id}"
+
+
+class Message(models.Model):
+    """What one side said. Regenerating a reply or editing a question makes a sibling under the same parent."""
+
+    class Role(models.TextChoices):
+        USER = "user", "user"
+        ASSISTANT = "assistant", "assistant"
+
+    class Status(models.TextChoices):
+        WRITING = "writing", "being written"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "stopped"
+        INTERRUPTED = "interrupted", "broken off"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="children")
+    role = models.CharField(max_length=10, choices=Role)
+    agent = models.ForeignKey(Agent, null=True, on_delete=models.SET_NULL)
+    text = models.TextField(blank=True)  # of a reply: all that ended runs have said; a live run's text comes on top
+    thinking = models.TextField(blank=True)
+    html = models.TextField(blank=True)  # rendered and sanitised from text; empty: not rendered yet
+    run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="+")  # the latest
+    status = models.CharField(max_length=12, choices=Status, default=Status.DONE)
+    trimmed = models.PositiveIntegerField(default=0)  # older messages that did not fit the context of the last run
+    request_key = models.UUIDField(null=True)  # the page's own id of a question: a double click is one question
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "request_key"], name="one_message_per_request"),
+        ]
+        indexes = [GinIndex(SearchVector("text", config="simple"), name="message_search")]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.text[:40]}"

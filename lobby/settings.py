@@ -1,0 +1,242 @@
+"""One settings file. Every variable read here stands in docs/configuration.md; a test compares the two."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import psycopg.conninfo
+import structlog
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from lobby import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOBBY_HOME = Path(env.text("LOBBY_HOME", str(BASE_DIR / ".lobby")))
+
+DEBUG = env.flag("DEBUG", False)
+PRODUCTION = env.flag("LOBBY_PRODUCTION", False)
+
+
+def _secret_key() -> str:
+    """The given key, or one that is made once and kept in LOBBY_HOME, readable by its owner alone."""
+    if key := env.text("LOBBY_SECRET_KEY"):
+        return key
+    path = LOBBY_HOME / "secret_key"
+    if not path.exists():
+        if PRODUCTION:
+            raise ImproperlyConfigured("LOBBY_SECRET_KEY (or LOBBY_SECRET_KEY_FILE) must be set in production")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+    return path.read_text().strip()
+
+
+SECRET_KEY = _secret_key()
+SECRET_KEY_FALLBACKS = env.words("LOBBY_OLD_SECRET_KEYS")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "daphne",  # first, so that runserver speaks WebSocket
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "channels",
+    "csp",
+    "django_prometheus",
+    "django_structlog",
+    "ninja",
+    "lobby",
+    "agents",
+    "chat",
+    "debates",
+    "monitoring",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "lobby.urls"
+ASGI_APPLICATION = "lobby.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+def _database() -> dict[str, Any]:
+    """DATABASE_URL is any libpq URI: `postgresql://user:password@host/name`, or with `?host=/socket/folder`."""
+    url = env.text("DATABASE_URL", "postgresql://lobby@localhost/lobby")
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL is not a PostgreSQL address (postgresql://user:password@host/name): {error}"
+        ) from error
+    options = {key: parts[key] for key in parts if key not in {"user", "password", "host", "port", "dbname"}}
+    options.setdefault("connect_timeout", 5)
+    in_web = os.environ.get("LOBBY_PROCESS") == "web"
+    if in_web:  # views run in threads: a pool. A worker's few threads each keep their one connection instead.
+        options["pool"] = {"min_size": 1, "max_size": env.number("DATABASE_POOL", 12, least=2), "timeout": 10}
+    return {
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "NAME": parts.get("dbname") or parts.get("user") or "lobby",
+        "USER": parts.get("user", ""),
+        "PASSWORD": parts.get("password", ""),
+        "HOST": parts.get("host", ""),
+        "PORT": parts.get("port", ""),
+        "CONN_MAX_AGE": 0 if in_web else None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+    }
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = env.text("REDIS_URL", "redis://localhost:6379/0")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+# The broker carries doorbells only (docs/architecture.md): a lost or repeated message does no harm.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_keepalive": True}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "lobby"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "reap": {"task": "agents.tasks.reap", "schedule": 5, "options": {"expires": 5}},
+    "probe-hosts": {"task": "agents.tasks.probe_hosts", "schedule": 15, "options": {"expires": 15}},
+    "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+LOBBY_SIGNUP = env.choice("LOBBY_SIGNUP", "closed", among={"closed", "open"})
+
+# Limits: each is said to whoever meets it.
+RUNS_PER_USER = env.number("LOBBY_RUNS_PER_USER", 20, least=1)  # queued and running at once
+RUNS_PER_HOUR = env.number("LOBBY_RUNS_PER_HOUR", 600, least=1)
+MAX_QUESTION = env.number("LOBBY_MAX_QUESTION", 500_000, least=1)  # characters of one question
+FRAMES_PER_SECOND = env.number("LOBBY_FRAMES_PER_SECOND", 40, least=5)  # what one socket may send us
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # a question of MAX_QUESTION characters, in the longest encoding
+
+# Model hosts
+OLLAMA_HOST = env.text("OLLAMA_HOST", "http://127.0.0.1:11434")
+OLLAMA_PARALLEL = env.number("OLLAMA_NUM_PARALLEL", 1, least=1)
+DEFAULT_MODEL = env.text("LOBBY_MODEL")
+EMBEDDED_MODEL = env.flag("LOBBY_EMBEDDED_MODEL", False)  # set by `lobby up` where it runs its own model server
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / ".static"
+# Browser libraries come from npm; only the folders that pages use are served.
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    *(
+        (f"npm/{name}", BASE_DIR / "node_modules" / name)
+        for name in ("htmx.org/dist", "streaming-markdown", "open-props")
+        if (BASE_DIR / "node_modules" / name).exists()
+    ),
+]
+WHITENOISE_USE_FINDERS = not PRODUCTION  # development and `lobby up` need no collectstatic
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+if PRODUCTION:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    },
+}
+
+UNFOLD = {"SITE_TITLE": "Agent Lobby", "SITE_HEADER": "Agent Lobby", "SHOW_BACK_BUTTON": True}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "lines": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.processors.JSONRenderer()
+            if PRODUCTION
+            else structlog.dev.ConsoleRenderer(colors=False),
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "loggers": {"httpx": {"level": "WARNING"}, "django_structlog": {"level": "WARNING"}},
+}
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.filter_by_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.stdlib.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
