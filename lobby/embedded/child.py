@@ -1,0 +1,143 @@
+"""Child processes: started on a leash, with a log and a pid file, and stopped for certain."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import psutil
+
+LEASH = Path(__file__).with_name("leash.py")
+LOG_LIMIT = 5 * 1024 * 1024  # bytes; a larger log is set aside as .log.1 when its program starts
+
+
+class StartFailed(Exception):
+    """A program did not start, or did not become ready; the text is for the user."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A running program. `url` is where it answers, empty for one that does not listen."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    pid_file: Path
+    url: str = ""
+    stop_signal: int = signal.SIGTERM
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def ask_to_stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+
+    def stop(self, *, patience: float = 8) -> None:
+        """Ask, wait `patience` seconds, then kill."""
+        self.ask_to_stop()
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.pid_file.unlink(missing_ok=True)
+
+
+def spawn(  # noqa: PLR0913 - what a process is made of
+    command: Sequence[str | Path],
+    *,
+    name: str,
+    home: Path,
+    url: str = "",
+    env: Mapping[str, str] | None = None,
+    owner: str = "",
+    stop_signal: int = signal.SIGTERM,
+    feed: bytes = b"",
+) -> Child:
+    """Start `command`, first ending what a killed predecessor of the same name left in this `home`.
+
+    `feed` is written to its standard input; `owner` (`uid:gid`) is for a program that refuses to run as root.
+    """
+    pid_file = folder(home, "run") / f"{name}.pid"
+    end_leftover(pid_file)
+    with log_file(home, name=name).open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            [*leash(stop_signal=stop_signal, owner=owner), *map(str, command)],
+            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=None if env is None else dict(env),
+            start_new_session=True,  # Ctrl-C is for the supervisor, which stops the others in order
+        )
+    pid_file.write_text(f"{process.pid} {psutil.Process(process.pid).create_time()}")
+    if process.stdin:
+        with suppress(BrokenPipeError), process.stdin as pipe:  # it may be gone already; its log says why
+            pipe.write(feed)
+    return Child(name, process, pid_file, url, stop_signal)
+
+
+def leash(*, stop_signal: int, owner: str = "") -> list[str]:
+    options = ["--parent", str(os.getpid()), "--signal", str(int(stop_signal))]
+    if owner:
+        options += ["--owner", owner]
+    return [sys.executable, "-I", "-S", str(LEASH), *options, "--"]
+
+
+def folder(home: Path, name: str) -> Path:
+    """A folder of `home` that only its owner can open."""
+    path = home / name
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def log_file(home: Path, *, name: str) -> Path:
+    path = folder(home, "logs") / f"{name}.log"
+    if path.exists() and path.stat().st_size > LOG_LIMIT:
+        path.replace(path.with_suffix(".log.1"))
+    return path
+
+
+def end_leftover(pid_file: Path, *, patience: float = 5) -> None:
+    """End the process a pid file names, if that number still means the same process."""
+    try:
+        number, created = pid_file.read_text().split()
+        process = psutil.Process(int(number))
+        if process.create_time() == float(created):
+            process.terminate()
+            end(process, patience=patience)
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        pass
+    pid_file.unlink(missing_ok=True)
+
+
+def end(process: psutil.Process, *, patience: float) -> None:
+    """Wait for a process that was asked to stop, then kill it. A zombie counts as ended: it holds nothing."""
+    deadline = monotonic() + patience
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if monotonic() > deadline:
+            process.kill()
+        sleep(0.02)
+
+
+def wait_until(ready: Callable[[], bool], *, child: Child, patience: float, log: Path) -> None:
+    """Poll `ready`; raises StartFailed with the log's last line where the child ends or takes too long."""
+    deadline = monotonic() + patience
+    while not ready():
+        if child.process.poll() is not None:
+            child.pid_file.unlink(missing_ok=True)
+            raise StartFailed(f"{child.name} ended while starting: {last_line(log)} (all of it in {log})")
+        if monotonic() > deadline:
+            child.stop(patience=1)
+            raise StartFailed(f"{child.name} was not ready after {patience:.0f} s; its log is {log}")
+        sleep(0.01)
+
+
+def last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no word in its log"

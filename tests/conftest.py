@@ -1,0 +1,51 @@
+"""The suite runs on a real PostgreSQL and a real Valkey of its own, on data that is thrown away."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lobby.embedded import postgres, valkey
+from lobby.embedded.child import Child
+
+started: list[Child] = []
+home = Path()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the settings are read, which pytest-django leaves to the first who imports them."""
+    global home
+    home = Path(tempfile.mkdtemp(prefix="lobby-test-"))
+    database = postgres.start(home, durable=False)
+    started.append(database)
+    redis = valkey.start(home, durable=False)
+    started.append(redis)
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="lobby.settings",
+        DATABASE_URL=database.url,
+        REDIS_URL=redis.url,
+        LOBBY_HOME=str(home),
+        LOBBY_SECRET_KEY="a key for tests alone",
+        OLLAMA_HOST="http://127.0.0.1:9",  # the discard port: no test reaches a model by accident
+    )
+    import django  # not before its settings can be read
+
+    django.setup()
+
+
+def pytest_unconfigure() -> None:
+    for server in reversed(started):
+        server.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def empty_redis() -> Iterator[None]:
+    import redis
+
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        client.flushall()
+    yield
