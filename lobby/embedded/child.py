@@ -12,6 +12,8 @@ from time import monotonic, sleep
 
 import psutil
 
+from lobby.embedded.programs import PROJECT
+
 LEASH = Path(__file__).with_name("leash.py")
 LOG_LIMIT = 5 * 1024 * 1024  # bytes; a larger log is set aside as .log.1 when its program starts
 
@@ -72,6 +74,7 @@ def spawn(  # noqa: PLR0913 - what a process is made of
             stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            cwd=PROJECT,
             env=None if env is None else dict(env),
             start_new_session=True,  # Ctrl-C is for the supervisor, which stops the others in order
         )

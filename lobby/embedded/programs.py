@@ -1,0 +1,33 @@
+"""The commands of our own processes: one place, so that `lobby up`, the tests and the container images run the same."""
+
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+GRACE = 3  # seconds a stopping web process gives its open connections
+
+
+def web(*, host: str, port: int) -> list[str]:
+    """Why each option: docs/architecture.md. `sansio` blocks on a slow reader instead of buffering without bound."""
+    return [
+        *(sys.executable, "-m", "uvicorn", "lobby.asgi:application", "--host", host, "--port", str(port)),
+        *("--loop", "uvloop", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
+        *("--timeout-graceful-shutdown", str(GRACE), "--no-access-log", "--no-server-header"),
+    ]
+
+
+def worker(*, name: str) -> list[str]:
+    """Threads: the generations of a process stream on the runner's one loop, its tasks are short."""
+    return [
+        *celery("worker"),
+        *("--pool", "threads", "--concurrency", "4", "--hostname", f"{name}@%h"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    ]
+
+
+def beat(*, schedule: Path) -> list[str]:
+    return [*celery("beat"), "--schedule", str(schedule), "--pidfile="]
+
+
+def celery(part: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "--app", "lobby", "--quiet", part, "--loglevel", "INFO"]
