@@ -1,8 +1,17 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps
+
+
+class AdminConfig(apps.AdminConfig):
+    default_site = "lobby.site.LobbySite"
 
 
 class LobbyConfig(AppConfig):
     name = "lobby"
+    default = True
 
     def ready(self) -> None:
         from lobby import celery  # noqa: F401, PLC0415  (binds the shared tasks of every process to our broker)
+        from lobby.accounts import sessions  # noqa: PLC0415  (names models, which are not there earlier)
+
+        sessions.connect()

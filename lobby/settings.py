@@ -40,8 +40,8 @@ CSRF_TRUSTED_ORIGINS = env.words("TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "daphne",  # first, so that runserver speaks WebSocket
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",  # its other one would put its own site in place of ours
+    "lobby.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -67,6 +67,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "lobby.middleware.speak_problems",
+    "lobby.middleware.refuse_nul",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -104,7 +106,9 @@ def _database() -> dict[str, Any]:
         raise ImproperlyConfigured(
             f"DATABASE_URL is not a PostgreSQL address (postgresql://user:password@host/name): {error}"
         ) from error
-    options = {key: parts[key] for key in parts if key not in {"user", "password", "host", "port", "dbname"}}
+    options: dict[str, Any] = {
+        key: parts[key] for key in parts if key not in {"user", "password", "host", "port", "dbname"}
+    }
     options.setdefault("connect_timeout", 5)
     in_web = os.environ.get("LOBBY_PROCESS") == "web"
     if in_web:  # views run in threads: a pool. A worker's few threads each keep their one connection instead.

@@ -1,0 +1,97 @@
+"""Model hosts: which model answers for an agent, and what each host says of itself."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db.models.functions import Now
+
+from agents.breaker import Breakers
+from agents.errors import ModelUnavailable
+from agents.models import Agent, Host
+from agents.ollama import Client, OllamaError
+from lobby.database import in_database
+from lobby.live.connections import async_redis
+
+
+def resolve_model(agent: Agent) -> str:
+    """The installed name of the model that answers for this agent. Raises ModelUnavailable, saying which there are."""
+    hosts = list(Host.objects.enabled().filter(**{"pk": agent.host_id} if agent.host_id else {}))
+    if not hosts:
+        raise ModelUnavailable(
+            f"The model host of {agent.name} is switched off or gone."
+            if agent.host_id
+            else "No model host is connected: an admin adds one under Admin → Hosts."
+        )
+    wanted = agent.model or settings.DEFAULT_MODEL
+    if not wanted:
+        return _first_chat_model(hosts)
+    names = [name for host in hosts for name in host.model_names]
+    for name in (wanted, f"{wanted}:latest"):
+        if name in names:
+            return name
+    if any(host.state == Host.State.UNKNOWN for host in hosts):
+        return wanted  # not asked yet: the host itself will say
+    raise ModelUnavailable(f"No model host has the model {wanted}. {_there_are(names)}")
+
+
+def _there_are(names: Iterable[str]) -> str:
+    listed = ", ".join(sorted(set(names))[:20])
+    return f"There are: {listed}." if listed else "They have none: pull one with `ollama pull`."
+
+
+def _first_chat_model(hosts: list[Host]) -> str:
+    for host in hosts:
+        for model in host.installed:
+            if "embedding" not in model.get("capabilities", ()):
+                return str(model["name"])
+    raise ModelUnavailable("The model hosts have no chat model yet: pull one with `ollama pull`.")
+
+
+def capable(host: Host, model: str) -> bool:
+    return host.state == Host.State.UNKNOWN or model in host.model_names
+
+
+async def probe(host: Host, *, breakers: Breakers) -> None:
+    """Ask a host for its version, its models and what is loaded, and write down what it said."""
+    began = time.perf_counter()
+    client = Client(host.base_url)
+    try:
+        async with asyncio.timeout(10):
+            found = await _ask(client)
+    except (OllamaError, TimeoutError) as error:
+        reason = error.message if isinstance(error, OllamaError) else "It did not answer within 10 s."
+        found = {"state": Host.State.DOWN, "state_reason": reason}
+    else:
+        found["latency_ms"] = round((time.perf_counter() - began) * 1000 / 3, 1)
+    finally:
+        await client.aclose()
+    await in_database(Host.objects.filter(pk=host.pk).update, probed_at=Now(), **found)
+    if host.state == Host.State.DOWN and found["state"] == Host.State.UP:
+        await breakers.allow_probes(host.pk)
+
+
+async def _ask(client: Client) -> dict[str, Any]:
+    version, installed, loaded = await client.version(), await client.models(), await client.loaded()
+    return {
+        "state": Host.State.UP,
+        "state_reason": "",
+        "version": version[:40],
+        "installed": orjson.loads(orjson.dumps(installed)),
+        "loaded": {model.name: model.context_length for model in loaded},
+    }
+
+
+def probe_all() -> None:
+    asyncio.run(_probe(list(Host.objects.enabled())))
+
+
+async def _probe(hosts: list[Host]) -> None:
+    client = async_redis()
+    try:
+        await asyncio.gather(*(probe(host, breakers=Breakers(client)) for host in hosts))
+    finally:
+        await client.aclose()

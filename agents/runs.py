@@ -1,0 +1,247 @@
+"""The life of a run: every change of its state is one conditional UPDATE, so that each happens once.
+
+queued → running → done | failed | cancelled | interrupted
+  ↑_________|        (its worker died, was stopped, or another host is to try)
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+from limits import RateLimitItemPerHour
+from redis.exceptions import RedisError
+
+from agents.errors import AgentDisabled, TooManyRuns
+from agents.events import RunEnded
+from agents.hosts import resolve_model
+from agents.models import Agent, Host, Run
+from agents.purposes import PURPOSES
+from lobby.limits import hit
+from lobby.live.connections import sync_redis
+from lobby.live.streams import publish
+
+log = structlog.get_logger()
+
+MAX_ATTEMPTS = 3
+CANCEL_CHANNEL = "lobby:cancel"
+
+
+def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides on)
+    *,
+    purpose: str,
+    subject: UUID,
+    topic: str,
+    owner: Any,
+    agent: Agent,
+    messages: list[dict[str, Any]],
+    options: dict[str, Any] | None = None,
+    format: Any = None,
+    top_logprobs: int = 0,
+    priority: int = Run.Priority.CHAT,
+) -> Run:
+    """Put a run in line; its worker is woken on commit. `options` go on top of the agent's own.
+
+    Raises AgentDisabled, ModelUnavailable, TooManyRuns.
+    """
+    if not agent.is_active:
+        raise AgentDisabled(f"{agent.name} is switched off. Choose another agent.")
+    model = resolve_model(agent)
+    _check_limits(owner)
+    run = Run.objects.create(
+        purpose=purpose,
+        subject=subject,
+        topic=topic,
+        owner=owner,
+        agent=agent,
+        model=model,
+        wanted_host=agent.host,
+        messages=messages,
+        options={**agent.options, **(options or {})},
+        think=agent.think,
+        format=format,
+        top_logprobs=top_logprobs,
+        priority=priority,
+    )
+    transaction.on_commit(ring)
+    return run
+
+
+def _check_limits(owner: Any) -> None:
+    unfinished = Run.objects.filter(owner=owner).unfinished().count()
+    if unfinished >= settings.RUNS_PER_USER:
+        raise TooManyRuns(
+            f"{unfinished} of your questions are being answered or wait in line, and {settings.RUNS_PER_USER} is the "
+            "limit. Wait for one to end, or stop one.",
+            retry_after=5,
+        )
+    wait = hit(RateLimitItemPerHour(settings.RUNS_PER_HOUR), "runs", str(owner.pk))
+    if wait:
+        raise TooManyRuns(
+            f"That was the limit of {settings.RUNS_PER_HOUR} answers an hour. Try again in {-(-wait // 60)} min.",
+            retry_after=wait,
+        )
+
+
+def ring() -> None:
+    """Wake a worker. A lost doorbell does no harm: the reaper rings too."""
+    from agents.tasks import start_runs  # noqa: PLC0415  (tasks import the runner, which imports this)
+
+    try:
+        start_runs.delay()
+    except start_runs.OperationalError as error:
+        log.warning("doorbell_not_heard", error=str(error))
+
+
+def cancel(run: Run) -> bool:
+    """Stop a run in whatever state it is; False if it was over. A running one ends as soon as its worker hears it."""
+    with transaction.atomic():
+        waiting = Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED)
+        if waiting.update(status=Run.Status.CANCELLED, cancel_requested_at=Now(), finished_at=Now()):
+            _hand_over(run.pk)
+            return True
+    asked = Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING).update(
+        cancel_requested_at=Coalesce(F("cancel_requested_at"), Now())
+    )
+    if not asked:
+        return False
+    tell_worker(run.pk)
+    return True
+
+
+def tell_worker(run_id: UUID) -> None:
+    """A poke only: the worker also reads `cancel_requested_at` with its every heartbeat."""
+    try:
+        sync_redis().publish(CANCEL_CHANNEL, str(run_id))
+    except RedisError as error:
+        log.warning("cancel_not_heard", run=str(run_id), error=str(error))
+
+
+def mine(run: Run) -> Q:
+    """The fence: this attempt, on this worker, still running. Whoever lost it writes nothing any more."""
+    return Q(pk=run.pk, worker=run.worker, attempt=run.attempt, status=Run.Status.RUNNING)
+
+
+SAVE = """
+UPDATE agents_run SET text = %s, thinking = %s, cursor = %s,
+       first_token_at = COALESCE(first_token_at, now() - make_interval(secs => %s))
+ WHERE id = %s AND worker = %s AND attempt = %s AND status = 'running'
+"""
+
+
+Progress = tuple[str, str, str, float | None, UUID, UUID | None, int]
+
+
+def save_progress(rows: Iterable[Progress]) -> None:
+    """Snapshots of many runs in one round trip: text, thinking, cursor, seconds since the first token, and the fence:
+    run, worker, attempt."""
+    with connection.cursor() as cursor:
+        cursor.executemany(SAVE, list(rows))
+
+
+def finish(run: Run, *, status: str, **result: Any) -> bool:
+    """End the run and tell who asked for it, both or neither. False if it was no longer ours to end."""
+    with transaction.atomic():
+        if not Run.objects.filter(mine(run)).update(status=status, finished_at=Now(), **result):
+            return False
+        _hand_over(run.pk)
+    return True
+
+
+def _hand_over(run_id: UUID) -> None:
+    run = Run.objects.select_related("agent", "host").get(pk=run_id)
+    if handle := PURPOSES.get(run.purpose):
+        handle(run)
+    transaction.on_commit(lambda: announce_end(run))
+
+
+def announce_end(run: Run) -> None:
+    """Say `run.ended`. Saying it twice does no harm."""
+    if not run.topic:
+        return
+    try:
+        publish(run.topic, ended(run))
+    except RedisError as error:  # the rows are right; whoever attaches again sees them
+        log.warning("end_not_heard", run=str(run.pk), error=str(error))
+
+
+def ended(run: Run) -> RunEnded:
+    event: RunEnded = {
+        "type": "run.ended",
+        "run": str(run.pk),
+        "attempt": run.attempt,
+        "status": run.status,
+        "stats": stats(run),
+    }
+    if run.error_kind:
+        event |= {"error_kind": run.error_kind, "error": run.error}
+    return event
+
+
+def stats(run: Run) -> dict[str, float | int | str | None]:
+    return {
+        "model": run.model,
+        "first_token_ms": run.first_token_ms,
+        "prompt_tokens": run.prompt_tokens,
+        "output_tokens": run.output_tokens,
+        "tokens_per_second": run.tokens_per_second,
+        "context_length": run.context_length,
+        "done_reason": run.done_reason,
+    }
+
+
+def pass_on(run: Run, *, failed_host: Host) -> bool:
+    """Back into the line for another host that has the model; False if there is none, or it was tried often enough."""
+    avoided = [*run.avoided_hosts, str(failed_host.pk)]
+    others = Host.objects.enabled().having(run.model).exclude(pk__in=avoided)
+    if run.wanted_host_id or run.attempt >= MAX_ATTEMPTS or not others.exists():
+        return False
+    moved = Run.objects.filter(mine(run)).update(status=Run.Status.QUEUED, worker=None, avoided_hosts=avoided)
+    return bool(moved)
+
+
+def hand_back(*, worker: UUID) -> int:
+    """A worker stops in good order: its runs start over elsewhere. How many there were."""
+    return Run.objects.running().filter(worker=worker).update(status=Run.Status.QUEUED, worker=None)
+
+
+def requeue_abandoned(*, live_workers: Iterable[UUID]) -> list[Run]:
+    """Runs whose worker is gone go back into the line, or fail at the third time; all of them are returned."""
+    gone = Run.objects.running().exclude(worker__in=list(live_workers))
+    requeued = []
+    for run in gone:
+        if run.cancel_requested_at:
+            finish(run, status=Run.Status.CANCELLED)
+        elif run.attempt >= MAX_ATTEMPTS:
+            finish(run, status=_broken(run), error_kind="worker_lost", error=WORKER_LOST)
+        elif Run.objects.filter(mine(run)).update(status=Run.Status.QUEUED, worker=None):
+            requeued.append(run)
+    return requeued
+
+
+WORKER_LOST = f"The process that wrote this reply died {MAX_ATTEMPTS} times. Try again; if it stays so, tell an admin."
+
+
+def _broken(run: Run) -> str:
+    return Run.Status.INTERRUPTED if run.text else Run.Status.FAILED
+
+
+def fail_waiting(run: Run, *, kind: str, message: str) -> bool:
+    """End a run that waits in line and that no host will take."""
+    with transaction.atomic():
+        waiting = Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED)
+        if not waiting.update(status=Run.Status.FAILED, finished_at=Now(), error_kind=kind, error=message):
+            return False
+        _hand_over(run.pk)
+    return True
+
+
+def announce_recent_ends(*, seconds: int = 60) -> None:
+    """A worker that died between writing an end and saying it: say it once more."""
+    for run in Run.objects.filter(finished_at__gt=Now() - timedelta(seconds=seconds)).exclude(topic=""):
+        announce_end(run)

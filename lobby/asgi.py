@@ -1,0 +1,34 @@
+"""HTTP through Django's WSGI door in a pool of threads (twice as fast as its ASGI door, docs/architecture.md);
+sockets and event streams on the loop."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lobby.settings")
+os.environ.setdefault("LOBBY_PROCESS", "web")  # before the settings are read: views share a connection pool
+
+from a2wsgi import WSGIMiddleware  # noqa: E402
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.urls import path  # noqa: E402
+
+django = WSGIMiddleware(get_wsgi_application(), workers=8)
+
+from agents.consumers import LiveConsumer  # noqa: E402  (the apps are ready from here on)
+from lobby.live import sse  # noqa: E402
+
+event_stream = AuthMiddlewareStack(sse.application)
+
+
+async def http(scope, receive, send):  # type: ignore[no-untyped-def]
+    door = event_stream if sse.matches(scope["path"]) else django
+    await door(scope, receive, send)
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([path("ws/", LiveConsumer.as_asgi())]))),
+    }
+)

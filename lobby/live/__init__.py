@@ -1,0 +1,1 @@
+"""Live streams: what is said on a topic, from whoever says it to every browser that watches."""

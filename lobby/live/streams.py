@@ -1,0 +1,52 @@
+"""One Redis Stream per topic. An entry holds one field: the event, encoded as the browser will get it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from lobby.live.connections import sync_redis
+
+MAX_ENTRIES = 5000  # of one topic; older ones are trimmed, whoever is further behind starts from a snapshot
+EXPIRY = 3600  # seconds after the last run began or the last single event
+FIELD = b"e"
+
+Cursor = tuple[int, int]
+LONGEST_CURSOR = 41  # two unsigned 64-bit numbers and the dash
+START: Cursor = (0, 0)
+
+
+def key(topic: str) -> str:
+    return f"lobby:stream:{topic}"
+
+
+def encode(event: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(event)
+
+
+def publish(topic: str, event: Mapping[str, Any]) -> str:
+    """Say one event on a topic, from a thread; its cursor. Never call it before the rows it speaks of are committed."""
+    with sync_redis().pipeline(transaction=False) as pipe:
+        add(pipe, topic, encode(event))
+        pipe.expire(key(topic), EXPIRY)
+        return str(pipe.execute()[0], "ascii")
+
+
+def add(pipe: Any, topic: str, payload: bytes) -> None:
+    pipe.xadd(key(topic), {FIELD: payload}, maxlen=MAX_ENTRIES, approximate=True)
+
+
+def parse_cursor(text: str | bytes) -> Cursor | None:
+    """`<milliseconds>-<number>` as a pair that can be compared; None if it is none."""
+    if isinstance(text, bytes):
+        text = text.decode("ascii", "replace")
+    milliseconds, dash, number = text.partition("-")
+    if not (
+        dash and milliseconds.isdecimal() and number.isdecimal() and len(text) <= LONGEST_CURSOR and text.isascii()
+    ):
+        return None
+    return int(milliseconds), int(number)
+
+
+def format_cursor(cursor: Cursor) -> str:
+    return f"{cursor[0]}-{cursor[1]}"

@@ -1,0 +1,38 @@
+"""The kinds of topics there are. Each app adds its own in AppConfig.ready."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+Snapshot = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`may_attach(user, id)` is asked on every attach; `snapshot(id)` is what the database knows.
+
+    A snapshot's `runs` each carry the `cursor` of the last delta their text holds; what came after the earliest of
+    them is replayed.
+    """
+
+    may_attach: Callable[[Any, str], bool]
+    snapshot: Callable[[str], Snapshot]
+
+
+TOPICS: dict[str, Topic] = {}
+
+
+def split(topic: str) -> tuple[Topic, str] | None:
+    """The kind and the id of `chat:<uuid>`; None if there is no such kind or that is no id."""
+    kind, _, ident = topic.partition(":")
+    if kind not in TOPICS or not (ident.isdecimal() or _is_uuid(ident)):
+        return None
+    return TOPICS[kind], ident
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
