@@ -4,10 +4,14 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Left, Now
 
 from agents.models import Agent, Run
 from chat.querysets import ConversationQuerySet, MessageQuerySet
+
+# PostgreSQL refuses to index more than 1 MiB of different words: of a longer message the beginning can be found.
+SEARCHABLE = 100_000  # characters
+CONTEXT_SLACK = 4  # tokens: servers keep the last few to themselves
 
 
 class Conversation(models.Model):
@@ -17,6 +21,7 @@ class Conversation(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
     agent = models.ForeignKey(Agent, null=True, on_delete=models.SET_NULL, related_name="conversations")
     title = models.CharField(max_length=120, blank=True)
+    is_titled = models.BooleanField(default=False)  # by a person or a model; until then by the question's first words
     is_pinned = models.BooleanField(default=False)
     head = models.ForeignKey("Message", null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
@@ -62,6 +67,7 @@ class Message(models.Model):
     run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="+")  # the latest
     status = models.CharField(max_length=12, choices=Status, default=Status.DONE)
     trimmed = models.PositiveIntegerField(default=0)  # older messages that did not fit the context of the last run
+    refusals = models.PositiveSmallIntegerField(default=0)  # prompts too long for the model since somebody last asked
     request_key = models.UUIDField(null=True)  # the page's own id of a question: a double click is one question
     created_at = models.DateTimeField(db_default=Now())
 
@@ -72,7 +78,34 @@ class Message(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["conversation", "request_key"], name="one_message_per_request"),
         ]
-        indexes = [GinIndex(SearchVector("text", config="simple"), name="message_search")]
+        indexes = [
+            GinIndex(SearchVector(Left("text", SEARCHABLE), config="simple"), name="message_search"),
+            models.Index(fields=["conversation"], condition=models.Q(status="writing"), name="message_writing"),
+        ]
+
+    # Where it stands in the tree, set by chat.conversations: the ids of all messages under its parent, oldest first,
+    # and which of them it is (from 1).
+    siblings: list[uuid.UUID]
+    branch: int
 
     def __str__(self) -> str:
         return f"{self.role}: {self.text[:40]}"
+
+    @property
+    def branches(self) -> int:
+        return len(self.siblings)
+
+    @property
+    def is_writing(self) -> bool:
+        return self.status == Message.Status.WRITING
+
+    @property
+    def ending(self) -> str:
+        """Why a finished reply is not complete, in words; empty when it is."""
+        if self.run is None or self.run.done_reason != "length" or self.status != Message.Status.DONE:
+            return ""
+        used = (self.run.prompt_tokens or 0) + (self.run.output_tokens or 0)
+        size = self.run.context_length
+        if size and used >= size - CONTEXT_SLACK:
+            return f"The context is full: {used:,} of {size:,} tokens. What follows may not see the beginning."
+        return f"Stopped at the length limit of {self.run.output_tokens or 0:,} tokens."
