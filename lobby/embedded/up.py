@@ -1,0 +1,165 @@
+"""`lobby up`: everything one machine needs, started in order, kept running, stopped in the reverse order."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+from django.core.exceptions import ImproperlyConfigured
+
+from lobby import env
+from lobby.embedded import child, given, postgres, programs, valkey
+from lobby.embedded.child import Child, StartFailed
+from lobby.embedded.home import kept_port, why_not_bindable
+from lobby.embedded.supervisor import Supervisor
+
+STANDARD_OLLAMA = f"http://127.0.0.1:{given.OLLAMA_PORT}"
+MODEL_SLOTS = 2
+MODEL_CONTEXT = 4096  # tokens of one slot
+STARTING = 60  # seconds for a web process or a model on a busy machine
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - what the user may ask for
+STOPS_FIRST, STOPS_SECOND, STOPS_LAST = 1, 2, 3
+
+
+def address_of(*, host: str, port: int) -> str:
+    """Where a browser on this machine finds what listens on `host`."""
+    name = "localhost" if host in WILDCARDS else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}"
+
+
+def check_port(*, host: str, port: int) -> None:
+    if reason := why_not_bindable(host, port):
+        raise StartFailed(f"Can't listen on {host} port {port}: {reason}. Choose another with --port")
+
+
+class Lobby:
+    """One `lobby up`. `doing` gets what it is busy with, `say` a line that stays."""
+
+    def __init__(self, home: Path, *, doing: Callable[[str], None], say: Callable[[str], None]) -> None:
+        self.home = home
+        self.doing = doing
+        self.say = say
+        self.supervisor = Supervisor(say=say)
+        self.env = os.environ | {"LOBBY_HOME": str(home)}
+
+    def start(self, *, host: str, port: int, workers: int) -> str:
+        """Start all of it; returns the path of the sign-in link. Raises StartFailed."""
+        self.env.setdefault("ALLOWED_HOSTS", ",".join(names_of(host)))
+        model = self.start_model()  # first: it loads while the others start
+        self.start_database()
+        self.start_redis()
+        sign_in = self.first_run()
+        self.start_processes(host=host, port=port, workers=workers)
+        if model:
+            self.wait_for(model, path="/api/version", what="the embedded model")
+        return sign_in
+
+    def start_database(self) -> None:
+        self.doing("Opening the database")
+        if url := setting("DATABASE_URL"):
+            name = f"{given.check_database(url)} (DATABASE_URL)"
+        else:
+            url = self.supervisor.add(partial(postgres.start, self.home), stops=STOPS_LAST).url
+            name = f"embedded PostgreSQL {postgres.VERSION} in {self.home / 'postgres'}"
+        self.env["DATABASE_URL"] = url
+        self.say(f"Database  {name}")
+
+    def start_redis(self) -> None:
+        self.doing("Starting Redis")
+        if url := setting("REDIS_URL"):
+            name = f"{given.check_redis(url)} (REDIS_URL)"
+        else:
+            again = partial(valkey.start, self.home, address=valkey.new_address())
+            url = self.supervisor.add(again, stops=STOPS_SECOND).url
+            name = f"embedded Valkey in {self.home / 'valkey'}"
+        self.env["REDIS_URL"] = url
+        self.say(f"Redis     {name}")
+
+    def start_model(self) -> Child | None:
+        """The embedded server, not ready yet, or None where there is an Ollama to use."""
+        self.doing("Looking for Ollama")
+        if asked := setting("OLLAMA_HOST"):
+            url = given.ollama_address(asked)
+            name = f"{given.check_ollama(url)} (OLLAMA_HOST)"
+        elif version := given.ollama_version(STANDARD_OLLAMA):
+            url, name = STANDARD_OLLAMA, f"Ollama {version}, found at {STANDARD_OLLAMA}"
+        else:
+            return self.start_embedded_model()
+        self.env["OLLAMA_HOST"] = url
+        self.say(f"Models    {name}")
+        return None
+
+    def start_embedded_model(self) -> Child:
+        port = kept_port(self.home, name="model")
+        url = f"http://127.0.0.1:{port}"
+        self.env |= {"OLLAMA_HOST": url, "LOBBY_EMBEDDED_MODEL": "yes"}
+        self.env.setdefault("OLLAMA_NUM_PARALLEL", str(MODEL_SLOTS))
+        command = programs.model(port=port, slots=MODEL_SLOTS, context=MODEL_CONTEXT)
+        model = self.supervisor.add(partial(self.spawn, command, name="model", url=url), stops=STOPS_SECOND)
+        self.say("Models    embedded demonstration model (small: set OLLAMA_HOST to use your own Ollama)")
+        return model
+
+    def first_run(self) -> str:
+        """Migrations and first-run data in a process of their own: the supervisor itself stays small."""
+        self.doing("Preparing the database")
+        command = [sys.executable, str(programs.PROJECT / "manage.py"), "first_run"]
+        log = child.log_file(self.home, name="first_run")
+        with log.open("ab") as errors:
+            done = subprocess.run(
+                command, env=self.env, cwd=programs.PROJECT, stdout=subprocess.PIPE, stderr=errors, check=False
+            )
+        if done.returncode != 0:
+            raise StartFailed(f"The database could not be prepared: {child.last_line(log)} (all of it in {log})")
+        return done.stdout.decode().strip()
+
+    def start_processes(self, *, host: str, port: int, workers: int) -> None:
+        self.doing("Starting web and workers")
+        url = address_of(host=host, port=port)
+        web = self.add(programs.web(host=host, port=port), name="web", url=url)
+        for number in range(1, workers + 1):
+            self.add(programs.worker(name=f"worker{number}"), name=f"worker-{number}")
+        self.add(programs.beat(schedule=child.folder(self.home, "beat") / "schedule"), name="beat")
+        self.wait_for(web, path="/", what="the web process")
+
+    def add(self, command: list[str], *, name: str, url: str = "") -> Child:
+        return self.supervisor.add(partial(self.spawn, command, name=name, url=url), stops=STOPS_FIRST)
+
+    def spawn(self, command: list[str], *, name: str, url: str) -> Child:
+        kind = name.partition("-")[0]
+        return child.spawn(command, name=name, home=self.home, url=url, env=self.env | {"LOBBY_PROCESS": kind})
+
+    def wait_for(self, process: Child, *, path: str, what: str) -> None:
+        self.doing(f"Waiting for {what}")
+        log = child.log_file(self.home, name=process.name)
+        child.wait_until(lambda: answers(f"{process.url}{path}"), child=process, patience=STARTING, log=log)
+
+
+def setting(name: str) -> str:
+    try:
+        return env.text(name)
+    except ImproperlyConfigured as error:
+        raise StartFailed(str(error)) from error
+
+
+def names_of(host: str) -> list[str]:
+    """The names a browser may call us by; all of this machine's where we listen on every address."""
+    names = ["localhost", "127.0.0.1", "[::1]"]
+    if host in WILDCARDS:
+        every = (address for addresses in psutil.net_if_addrs().values() for address in addresses)
+        names += [socket.gethostname(), *(each.address for each in every if each.family == socket.AF_INET)]
+    elif (name := urlsplit(address_of(host=host, port=0)).netloc.removesuffix(":0")) not in names:
+        names.append(name)
+    return names
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).status_code < httpx.codes.INTERNAL_SERVER_ERROR
+    except httpx.TransportError:
+        return False
