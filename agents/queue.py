@@ -41,7 +41,7 @@ def _with_room(gates: Gates) -> list[tuple[Host, int]]:
     """Enabled hosts with free slots, the least loaded first."""
     if not Run.objects.queued().exists():
         return []
-    busy = dict(Run.objects.running().order_by().values_list("host").annotate(Count("*")))
+    busy = dict(Run.objects.running().order_by().values_list("host").annotate(number=Count("*")))
     free = [(host, gates.slots(host.pk, host.max_parallel) - busy.get(host.pk, 0)) for host in Host.objects.enabled()]
     return sorted(
         ((h, n) for h, n in free if n > 0), key=lambda pair: (_is_down(pair[0]), -pair[1] / pair[0].max_parallel)
@@ -89,8 +89,11 @@ def in_order(waiting: QuerySet[Run], *, loaded: Any = ()) -> QuerySet[Run]:
     running = Run.objects.running().filter(owner=OuterRef("owner")).order_by().values("owner")
     busy = Subquery(running.annotate(number=Count("*")).values("number"), output_field=IntegerField())
     nth = Window(RowNumber(), partition_by=[F("owner"), F("priority")], order_by=F("queued_at").asc())
+    ordered = waiting.annotate(turn=Coalesce(busy, 0) + nth)
+    if not loaded:  # a constant to order by would be taken for a column's number
+        return ordered.order_by("priority", "turn", "queued_at")
     cold = Case(When(model__in=list(loaded), then=Value(0)), default=Value(1))
-    return waiting.annotate(turn=Coalesce(busy, 0) + nth, cold=cold).order_by("priority", "turn", "cold", "queued_at")
+    return ordered.annotate(cold=cold).order_by("priority", "turn", "cold", "queued_at")
 
 
 def fail_stranded(*, gates: Gates) -> int:
