@@ -18,7 +18,7 @@ from agents.ollama.models import model_names
 from agents.ollama.wire import parse, post_lines
 from agents.thinking import ThinkSplitter
 
-NANOSECOND = 1e-9
+NANOSECONDS = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +111,10 @@ def _parse(text: bytes) -> dict[str, Any]:
 
 def _stats(line: dict[str, Any]) -> Stats:
     return Stats(
-        total_duration=line.get("total_duration", 0) * NANOSECOND,
-        load_duration=line.get("load_duration", 0) * NANOSECOND,
-        prompt_eval_duration=line.get("prompt_eval_duration", 0) * NANOSECOND,
-        eval_duration=line.get("eval_duration", 0) * NANOSECOND,
+        total_duration=line.get("total_duration", 0) / NANOSECONDS,
+        load_duration=line.get("load_duration", 0) / NANOSECONDS,
+        prompt_eval_duration=line.get("prompt_eval_duration", 0) / NANOSECONDS,
+        eval_duration=line.get("eval_duration", 0) / NANOSECONDS,
         prompt_tokens=line.get("prompt_eval_count", 0),
         output_tokens=line.get("eval_count", 0),
     )
