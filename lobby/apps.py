@@ -3,6 +3,7 @@ from django.contrib.admin import apps
 
 
 class AdminConfig(apps.AdminConfig):
+    default = False
     default_site = "lobby.site.LobbySite"
 
 

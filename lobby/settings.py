@@ -159,6 +159,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
+METRICS_TOKEN = env.text("LOBBY_METRICS_TOKEN")  # who scrapes /metrics without signing in; empty: nobody
 LOBBY_SIGNUP = env.choice("LOBBY_SIGNUP", "closed", among={"closed", "open"})
 
 # Limits: each is said to whoever meets it.
@@ -178,7 +179,8 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / ".static"
+# Filled by collectstatic in production only; without it whitenoise finds the files where they lie.
+STATIC_ROOT = BASE_DIR / ".static" if PRODUCTION else None
 # Browser libraries come from npm; only the folders that pages use are served.
 STATICFILES_DIRS = [
     BASE_DIR / "static",

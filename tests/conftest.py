@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     django.setup()
 
+    from django.db import connections
+
+    connections.settings["default"]["CONN_MAX_AGE"] = 0  # no thread keeps a connection that the teardown would meet
+
 
 def pytest_unconfigure() -> None:
     for server in reversed(started):
@@ -49,3 +54,9 @@ def empty_redis() -> Iterator[None]:
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
         client.flushall()
     yield
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """A second of hashing per user is no good to a test; servers in other processes read these hashes as well."""
+    settings.PASSWORD_HASHERS = ["tests.factories.QuickHasher"]

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 from django.db.models import Model
 
@@ -17,6 +18,10 @@ MODEL = "smollm2:135m"
 PASSWORD = "correct horse battery"  # noqa: S105  (of users who live for one test)
 
 numbers = count(1)
+
+
+class QuickHasher(PBKDF2PasswordHasher):
+    iterations = 1
 
 
 def make_user(username: str = "alice", **fields: Any) -> User:

@@ -1,0 +1,50 @@
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Query, Router
+
+from agents import models, runs, schemas
+from agents.pages import page
+from lobby import audit
+
+router = Router()
+
+LONG = ("messages", "text", "thinking", "logprobs")  # not read where a list is wanted
+
+
+@router.get("/agents", response=schemas.Agents, tags=["agents"])
+def list_agents(request: HttpRequest) -> dict[str, Any]:
+    return {"items": list(models.Agent.objects.visible_to(request.user))}
+
+
+@router.get("/agents/{slug}", response=schemas.Agent, tags=["agents"])
+def get_agent(request: HttpRequest, slug: str) -> models.Agent:
+    return get_object_or_404(models.Agent.objects.visible_to(request.user), slug=slug)
+
+
+@router.get("/runs", response=schemas.Runs, tags=["runs"])
+def list_runs(request: HttpRequest, filters: Query[schemas.RunFilter], place: Query[schemas.Place]) -> dict[str, Any]:
+    """Your runs, the newest first."""
+    rows = filters.filter(_mine(request).defer(*LONG))
+    return page(rows, by=("queued_at", "id"), cursor=place.cursor, size=place.size)
+
+
+@router.get("/runs/{id}", response=schemas.RunWithText, tags=["runs"])
+def get_run(request: HttpRequest, id: UUID) -> models.Run:
+    return get_object_or_404(_mine(request), pk=id)
+
+
+@router.post("/runs/{id}/cancel", response=schemas.RunWithText, tags=["runs"])
+def cancel_run(request: HttpRequest, id: UUID) -> models.Run:
+    """Stop a run, waiting or running. One that is over stays as it is; the answer is the run as it now is."""
+    run = get_object_or_404(_mine(request), pk=id)
+    if runs.cancel(run):
+        audit.record("run.cancelled", request=request, subject=run)
+    return _mine(request).get(pk=id)
+
+
+def _mine(request: HttpRequest) -> QuerySet[models.Run]:
+    return models.Run.objects.visible_to(request.user).select_related("agent", "host")
