@@ -109,6 +109,7 @@ class Runner:
                 return
             for run_id in cancelled:
                 self._cancel(run_id)
+            self._doorbell.set()  # for a doorbell that was lost
             await asyncio.sleep(leases.HEARTBEAT_SECONDS)
 
     # Claiming

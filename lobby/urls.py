@@ -1,4 +1,12 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from lobby.api import api
+
+urlpatterns = [
+    path("", include("chat.urls")),
+    path("", include("lobby.accounts.urls")),
+    path("", include("monitoring.urls")),
+    path("api/", api.urls),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,252 @@
+"""The runner on a real event loop, against the fake Ollama, real Postgres and real Valkey."""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from django.db import transaction
+
+from agents import leases, runs
+from agents.models import Host, Run, Worker
+from agents.runner import Runner
+from lobby.live.connections import sync_redis
+from lobby.live.streams import key
+from tests.factories import make_agent, make_host, make_user
+from tests.fake_ollama import FakeOllama, expected_text
+from tests.waiting import wait_for
+
+TOPIC = "chat:5f0e0f5e-0000-4000-8000-000000000001"
+
+
+def enqueue(*, runner: Runner, **changes: Any) -> Run:
+    with transaction.atomic():
+        run = runs.enqueue(
+            purpose="test",
+            subject=uuid4(),
+            topic=changes.pop("topic", TOPIC),
+            owner=changes.pop("owner", None) or make_user(f"user{uuid4()}"),
+            agent=changes.pop("agent", None) or make_agent(model="fake:latest"),
+            messages=[{"role": "user", "content": "hi"}],
+            **changes,
+        )
+    runner.ring()
+    return run
+
+
+def ended(run: Run, *, within: float = 15.0) -> Run:
+    def over() -> bool:
+        run.refresh_from_db()
+        return run.is_over
+
+    wait_for(over, within=within)
+    return run
+
+
+def events(topic: str = TOPIC) -> list[dict[str, Any]]:
+    entries: Any = sync_redis().xrange(key(topic))
+    return [orjson.loads(fields[b"e"]) for _, fields in entries]
+
+
+def spoken(said: list[dict[str, Any]], *, attempt: int) -> str:
+    """The text as a browser builds it: every delta has to begin where the text so far ends."""
+    text = ""
+    for event in said:
+        if event["type"] == "run.delta" and event["attempt"] == attempt:
+            assert event["at"] == len(text)
+            text += event["text"]
+    return text
+
+
+def test_reply_reaches_the_row_and_the_stream_whole_and_in_order(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=300, rate=400, thinking=20)
+    run = ended(enqueue(runner=runner))
+    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    said = events()
+    assert (run.status, run.text, run.output_tokens, run.done_reason) == ("done", expected_text(300), 320, "stop")
+    assert spoken(said, attempt=1) == expected_text(300)
+    assert [event["type"] for event in said if event["type"] in ("run.started", "run.ended")] == [
+        "run.started",
+        "run.ended",
+    ]
+    assert run.first_token_ms is not None
+    assert said[-1]["stats"]["output_tokens"] == 320
+
+
+def test_text_waits_for_redis_and_comes_whole(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=100, rate=100)
+    run = enqueue(runner=runner)
+    wait_for(lambda: len(events()) > 2)
+    sync_redis().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    ended(run)
+    assert run.text == expected_text(100)
+    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    assert spoken(events(), attempt=1) == expected_text(100)
+
+
+def test_snapshot_goes_with_its_cursor(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=1000, rate=100)
+    run = enqueue(runner=runner)
+
+    def snapshot() -> bool:
+        run.refresh_from_db()
+        return bool(run.text)
+
+    wait_for(snapshot)
+    entries: Any = sync_redis().xrange(key(TOPIC), max=run.cursor)
+    said = [orjson.loads(fields[b"e"]) for _, fields in entries]
+    assert spoken(said, attempt=1) == run.text
+    runs.cancel(run)
+    ended(run)
+
+
+@pytest.mark.parametrize("delay", [0.0, 30.0])
+def test_cancel_closes_the_models_connection(runner: Runner, fake: FakeOllama, delay: float) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=1000, rate=100, first_token_delay=delay)
+    run = enqueue(runner=runner)
+    fake.wait_until(lambda stats: stats.open_now == 1 and (delay > 0 or stats.streams[0].tokens > 10))
+    runs.cancel(run)
+    fake.wait_until(lambda stats: stats.open_now == 0 and stats.disconnects == 1)
+    ended(run)
+    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    assert (run.status, run.text) == ("cancelled", spoken(events(), attempt=1))
+    assert bool(run.text) == (delay == 0)
+
+
+def test_no_more_runs_at_once_than_the_host_has_slots(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url, max_parallel=2)
+    fake.script(tokens=20, rate=200)
+    owner = make_user()
+    for run in [enqueue(runner=runner, owner=owner) for _ in range(6)]:
+        assert ended(run).status == "done"
+    assert fake.stats.max_open == 2
+
+
+def test_waiting_runs_are_told_their_place(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url, max_parallel=1)
+    fake.script(tokens=1000, rate=100)
+    owner = make_user()
+    first, second, third = (enqueue(runner=runner, owner=owner, topic=f"chat:{n}") for n in range(3))
+    wait_for(lambda: [e.get("position") for e in events("chat:2")] == [2])
+    assert [e.get("position") for e in events("chat:1")] == [1]
+    runs.cancel(second)
+    runner.ring()
+    wait_for(lambda: [e.get("position") for e in events("chat:2")] == [2, 1])
+    runs.cancel(third)
+    runs.cancel(first)
+    ended(first)
+
+
+def test_busy_host_is_tried_again_before_the_first_token(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=5)
+    fake.script(status=503, times=2)
+    assert ended(enqueue(runner=runner)).text == expected_text(5)
+
+
+def test_failing_model_is_tried_again_once(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(status=500, body='{"error":"tensor is damaged"}')
+    run = ended(enqueue(runner=runner))
+    assert (run.status, run.error_kind, run.error) == ("failed", "model_failed", "tensor is damaged")
+    assert fake.stats.requests["/api/chat"] == 2
+
+
+def test_callers_fault_is_not_tried_again(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(status=400, body='{"error":"no such thing"}')
+    run = ended(enqueue(runner=runner))
+    assert (run.status, run.error_kind) == ("failed", "bad_request")
+    assert fake.stats.requests["/api/chat"] == 1
+
+
+def test_stream_that_breaks_keeps_its_text_and_is_not_repeated(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=50, cut_after=10)
+    run = ended(enqueue(runner=runner))
+    assert (run.status, run.error_kind, run.text) == ("interrupted", "stream_cut", expected_text(10))
+    assert fake.stats.requests["/api/chat"] == 1
+
+
+def test_unreachable_host_is_left_for_another_that_has_the_model(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url="http://127.0.0.1:9", max_parallel=2)
+    other = make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=5)
+    run = ended(enqueue(runner=runner))
+    assert (run.status, run.host, run.attempt, run.text) == ("done", other, 2, expected_text(5))
+
+
+def test_breaker_opens_and_says_when_the_host_is_tried_again(runner: Runner) -> None:
+    make_host(models=("fake:latest",), base_url="http://127.0.0.1:9")
+    owner = make_user()
+    for _ in range(2):
+        assert ended(enqueue(runner=runner, owner=owner)).error_kind == "host_unreachable"
+    run = ended(enqueue(runner=runner, owner=owner))
+    assert (run.error_kind, run.attempt) == ("host_unreachable", 0)
+    assert "It is tried again in " in run.error
+
+
+def test_worker_declared_dead_drops_its_streams_and_registers_anew(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=40, rate=100)
+    fake.script(tokens=1000, rate=100, times=1)
+    run = enqueue(runner=runner)
+    fake.wait_until(lambda stats: stats.open_now == 1)
+    first = Worker.objects.get().pk
+    Worker.objects.all().delete()
+    assert [each.pk for each in leases.reap()] == [run.pk]
+    assert ended(run).text == expected_text(40)
+    assert (run.attempt, Worker.objects.get().pk != first) == (2, True)
+    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    assert spoken(events(), attempt=2) == expected_text(40)
+
+
+def test_clean_stop_hands_the_runs_back(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=1000, rate=100)
+    run = enqueue(runner=runner)
+    fake.wait_until(lambda stats: stats.open_now == 1)
+    runner.stop()
+    run.refresh_from_db()
+    assert (run.status, run.worker, Worker.objects.count()) == ("queued", None, 0)
+    fake.wait_until(lambda stats: stats.open_now == 0)
+
+
+def test_claim_whose_answer_was_lost_goes_back_in_line(runner: Runner, fake: FakeOllama) -> None:
+    host = make_host(models=("fake:latest",), base_url=fake.url)
+    wait_for(Worker.objects.exists)
+    Host.objects.filter(pk=host.pk).update(max_parallel=1)
+    run = enqueue(runner=runner)
+    assert ended(run).status == "done"
+    Run.objects.filter(pk=run.pk).update(status="running", started_at="2020-01-01T00:00Z", finished_at=None)
+    began = time.monotonic()
+    assert ended(run).attempt == 2
+    assert time.monotonic() - began < 10
+
+
+def test_cold_model_is_said_to_be_loading(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.set_host(unload=True)
+    ended(enqueue(runner=runner))
+    ended(enqueue(runner=runner))
+    assert [event["loading"] for event in events() if event["type"] == "run.started"] == [True, False]
+
+
+def test_nul_in_a_reply_is_left_out(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=["a", "\x00", "b"])
+    assert ended(enqueue(runner=runner)).text == "ab"
+
+
+def test_huge_reply_comes_whole(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("fake:latest",), base_url=fake.url)
+    fake.script(tokens=["0123456789abcdef" * 64] * 1024)
+    run = ended(enqueue(runner=runner))
+    assert len(run.text) == 1024 * 1024
+    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    assert spoken(events(), attempt=1) == run.text
