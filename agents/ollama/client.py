@@ -19,6 +19,7 @@ from agents.ollama.errors import (
     ModelMissing,
     OllamaError,
     Stalled,
+    StreamCut,
     error_for_status,
     unwrap,
 )
@@ -127,8 +128,9 @@ class Client:
             progress = await self._official.pull(model, stream=True)
         assert isinstance(progress, AsyncGenerator)  # noqa: S101 - typed as an iterator, which can't be closed
         async with aclosing(progress):
+            step = None
             while True:
-                async with self._answers(within=PULL_SILENCE, model=model):
+                async with self._answers(within=PULL_SILENCE, model=model, begun=step is not None):
                     step = await anext(progress, None)
                 if step is None:
                     return
@@ -166,7 +168,7 @@ class Client:
         return stream_chat(self._http, request, deadlines=deadlines)
 
     @asynccontextmanager
-    async def _answers(self, *, within: float, model: str = "") -> AsyncIterator[None]:
+    async def _answers(self, *, within: float, model: str = "", begun: bool = False) -> AsyncIterator[None]:
         """A deadline, in seconds, and our own errors for a call that is not the chat stream."""
         try:
             async with asyncio.timeout(within):
@@ -176,6 +178,8 @@ class Client:
         except ollama.ResponseError as error:
             raise await self._typed(error, model=model) from None
         except TRANSPORT_ERRORS as error:
+            if begun:
+                raise StreamCut("The connection to the host broke in the middle of its work.") from error
             raise unreachable(self._http.base_url, error) from error
         except (pydantic.ValidationError, ValueError, TypeError) as error:
             raise BadReply("The host's answer is not Ollama's protocol.") from error

@@ -81,13 +81,22 @@ class Server:
         self.stats.requests[request.path] += 1
         if self.replays:
             recorded, timed = self.replays.popleft()
-            await recording.play(recorded, connection, request, timed=timed)
+            await self._replay(recorded, connection, request, timed=timed)
         elif foreign(request):
             connection.head(403, {"Date": date(), "Content-Length": "0"})
         elif request.method == "POST":
             await self._post(connection, request)
         else:
             self._get(connection, request)
+
+    async def _replay(
+        self, recorded: recording.Recording, connection: Connection, request: Request, *, timed: bool
+    ) -> None:
+        try:
+            await recording.play(recorded, connection, request, timed=timed)
+        except asyncio.CancelledError:
+            self.stats.disconnects += 1
+            raise
 
     def add(self, rule: Rule) -> None:
         self.rules.appendleft(rule)
