@@ -40,7 +40,7 @@ def ended(run: Run, *, within: float = 15.0) -> Run:
         run.refresh_from_db()
         return run.is_over
 
-    wait_for(over, within=within)
+    wait_for(over, seconds=within)
     return run
 
 
@@ -80,7 +80,9 @@ def test_text_waits_for_redis_and_comes_whole(runner: Runner, fake: FakeOllama) 
     fake.script(tokens=100, rate=100)
     run = enqueue(runner=runner)
     wait_for(lambda: len(events()) > 2)
-    sync_redis().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    sync_redis().execute_command(  # type: ignore[no-untyped-call]
+        "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"
+    )
     ended(run)
     assert run.text == expected_text(100)
     wait_for(lambda: events()[-1]["type"] == "run.ended")

@@ -148,7 +148,7 @@ def test_cancel_asks_the_worker_of_a_running_run_and_says_so_on_the_channel() ->
     run = enqueue(make_user())
     worker = leases.register()
     claim(worker.pk)
-    with sync_redis().pubsub(ignore_subscribe_messages=True) as pubsub:
+    with sync_redis().pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
         pubsub.subscribe(runs.CANCEL_CHANNEL)
         pubsub.get_message(timeout=1)
         assert runs.cancel(run)
