@@ -140,13 +140,21 @@ def ask_leftover(pid_file: Path) -> psutil.Process | None:
 
 
 def end(process: psutil.Process, *, patience: float) -> None:
-    """Wait for a process that was asked to stop, then kill it. A zombie counts as ended: it holds nothing."""
+    """Wait for a process that was asked to stop, then kill it."""
     deadline = monotonic() + patience
-    with suppress(psutil.NoSuchProcess):
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            if monotonic() > deadline:
+    while not is_gone(process.pid):
+        if monotonic() > deadline:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            sleep(0.02)
+        sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    """A zombie counts as gone: it holds nothing."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def wait_until(ready: Callable[[], bool], *, child: Child, patience: float, log: Path) -> None:

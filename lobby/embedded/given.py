@@ -11,6 +11,7 @@ import psycopg.conninfo
 import redis
 
 from lobby.embedded.child import StartFailed
+from lobby.embedded.valkey import ONCE
 
 OLLAMA_PORT = 11434
 LEAST_POSTGRES = 15
@@ -36,7 +37,7 @@ def check_database(url: str) -> str:
 
 def check_redis(url: str) -> str:
     try:
-        client = redis.Redis.from_url(url, socket_connect_timeout=CONNECTING, socket_timeout=CONNECTING)
+        client = redis.Redis.from_url(url, socket_connect_timeout=CONNECTING, socket_timeout=CONNECTING, retry=ONCE)
     except ValueError as error:
         raise StartFailed(
             f"REDIS_URL is not a Redis address (redis://:password@host:6379/0): {one_line(error)}"

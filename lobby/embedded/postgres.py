@@ -31,7 +31,7 @@ SETTINGS = {
     "max_wal_size": "512MB",
 }
 # For data that nobody will miss: a crash of the machine may damage it, a crash of the server may not.
-NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
 def start(home: Path, *, durable: bool = True) -> child.Child:

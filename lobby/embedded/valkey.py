@@ -5,10 +5,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from lobby.embedded import child
 from lobby.embedded.home import free_port
 
+ONCE = Retry(NoBackoff(), 0)  # redis-py by itself tries for seconds before it says that nobody is there
 STARTING = 30  # seconds; it reads its append-only file first
 TEMPLATE = """\
 bind 127.0.0.1
@@ -37,7 +40,7 @@ def start(home: Path, *, durable: bool = True, address: tuple[int, str] | None =
         url=f"redis://:{password}@127.0.0.1:{port}/0",
         feed=settings.encode(),
     )
-    with redis.Redis.from_url(server.url) as client:
+    with redis.Redis.from_url(server.url, retry=ONCE) as client:
         log = child.log_file(home, name="valkey")
         child.wait_until(lambda: is_ready(client), child=server, patience=STARTING, log=log)
     return server
