@@ -8,8 +8,9 @@ CLOSING = "</think>"
 
 class _Place(Enum):
     START = auto()
+    OPENED = auto()
     THINKING = auto()
-    AFTER = auto()
+    CLOSED = auto()
     REPLY = auto()
 
 
@@ -36,12 +37,12 @@ class ThinkSplitter:
         text, self._held = self._held + piece, ""
         if self._place is _Place.START:
             text = self._begin(text)
+        if self._place is _Place.OPENED:
+            text = self._skip_space(text, then=_Place.THINKING)
         if self._place is _Place.THINKING:
             thought, text = self._think(text)
-        if self._place is _Place.AFTER:
-            text = text.lstrip()
-            if text:
-                self._place = _Place.REPLY
+        if self._place is _Place.CLOSED:
+            text = self._skip_space(text, then=_Place.REPLY)
         if self._place is _Place.REPLY:
             said = text
         if not last:
@@ -52,18 +53,24 @@ class ThinkSplitter:
     def _begin(self, text: str) -> str:
         start = text.lstrip()
         if start.startswith(OPENING):
-            self._place = _Place.THINKING
-            return start[len(OPENING) :].lstrip()
+            self._place = _Place.OPENED
+            return start[len(OPENING) :]
         if OPENING.startswith(start):
             self._held = text
             return ""
         self._place = _Place.REPLY
         return text
 
+    def _skip_space(self, text: str, *, then: _Place) -> str:
+        rest = text.lstrip()
+        if rest:
+            self._place = then
+        return rest
+
     def _think(self, text: str) -> tuple[str, str]:
         thought, tag, rest = text.partition(CLOSING)
         if tag:
-            self._place = _Place.AFTER
+            self._place = _Place.CLOSED
             return thought.rstrip(), rest
         safe = len(text) - _held_back(text)
         self._held = text[safe:]
