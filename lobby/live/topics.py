@@ -20,7 +20,10 @@ class Topic:
     snapshot: Callable[[str], Snapshot]
 
 
-TOPICS: dict[str, Topic] = {}
+# What concerns one user in all open pages: the side bar's news, the session's end.
+_user = Topic(may_attach=lambda user, ident: str(user.pk) == ident, snapshot=lambda _: {"type": "snapshot"})
+
+TOPICS: dict[str, Topic] = {"user": _user}
 
 
 def split(topic: str) -> tuple[Topic, str] | None:
