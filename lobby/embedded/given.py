@@ -3,6 +3,7 @@
 Each check returns what to call the server, without its password, and raises child.StartFailed.
 """
 
+from typing import cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -39,19 +40,16 @@ def check_redis(url: str) -> str:
     try:
         client = redis.Redis.from_url(url, socket_connect_timeout=CONNECTING, socket_timeout=CONNECTING, retry=ONCE)
     except ValueError as error:
-        raise StartFailed(
-            f"REDIS_URL is not a Redis address (redis://:password@host:6379/0): {one_line(error)}"
-        ) from error
+        wanted = "redis://:password@host:6379/0"
+        raise StartFailed(f"REDIS_URL is not a Redis address ({wanted}): {one_line(error)}") from error
     place = urlsplit(url).hostname or urlsplit(url).path
     try:
         with client:
-            facts = client.info("server")
+            facts = cast("dict[str, str]", client.info("server"))
     except redis.RedisError as error:
         raise StartFailed(f"REDIS_URL: can't reach Redis at {place}: {one_line(error)}") from error
-    name, version = (
-        ("Valkey", facts["valkey_version"]) if "valkey_version" in facts else ("Redis", facts["redis_version"])
-    )
-    return f"{name} {version} at {place}"
+    name = "Valkey" if "valkey_version" in facts else "Redis"
+    return f"{name} {facts[f'{name.lower()}_version']} at {place}"
 
 
 def ollama_address(given: str) -> str:
