@@ -7,6 +7,11 @@ from django.db.models.functions import Now
 
 from agents.querysets import AgentQuerySet, HostQuerySet, RunQuerySet, WorkerQuerySet
 
+# Unlike Django's own, it takes the short names of a container network.
+address = RegexValidator(
+    r"^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?\Z",
+    "An address is http://host:port, without user name and password.",
+)
 colour = RegexValidator(r"^#[0-9a-fA-F]{6}$", "A colour is written #rrggbb.")
 
 
@@ -20,7 +25,9 @@ class Host(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=80, unique=True)
-    base_url = models.URLField(unique=True, help_text="For example http://127.0.0.1:11434")
+    base_url = models.CharField(
+        "address", max_length=200, unique=True, validators=[address], help_text="For example http://127.0.0.1:11434"
+    )
     max_parallel = models.PositiveSmallIntegerField(
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(256)],

@@ -114,6 +114,29 @@ def cancel(run: Run) -> bool:
     return True
 
 
+def repeat(run: Run) -> bool:
+    """Put a failed run back into the line, as it was asked; False if it is no failed run (any more).
+
+    Its attempts count on, so that browsers and workers tell the new one from the old ones.
+    """
+    failed = Run.objects.filter(pk=run.pk, status=Run.Status.FAILED)
+    waits = failed.update(
+        status=Run.Status.QUEUED,
+        worker=None,
+        queued_at=Now(),
+        started_at=None,
+        first_token_at=None,
+        finished_at=None,
+        avoided_hosts=[],
+        error_kind="",
+        error="",
+        error_detail={},
+    )
+    if waits:
+        transaction.on_commit(ring)
+    return bool(waits)
+
+
 def tell_worker(run_id: UUID) -> None:
     """A poke only: the worker also reads `cancel_requested_at` with its every heartbeat."""
     try:
