@@ -173,5 +173,5 @@ def _object(text: Any) -> dict[str, Any] | None:
 def _for_people(words: Any) -> str:
     text = words if isinstance(words, str) else ""
     if text.lstrip().startswith("<"):
-        return "a page of HTML, so it is probably not Ollama that answers at this address."
+        return "A page of HTML came instead of an answer: is it Ollama at this address?"
     return text[:LONGEST_WORDS]

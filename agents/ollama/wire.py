@@ -24,7 +24,7 @@ async def post_lines(http: httpx.AsyncClient, path: str, body: bytes, *, watch: 
     """
     response = await _send(http, path, body, watch=watch)
     try:
-        pieces = response.aiter_raw()
+        pieces = response.aiter_bytes()
         begun: list[bytes] = []
         while piece := await _next_piece(pieces, watch=watch):
             watch.begun()
@@ -95,7 +95,7 @@ async def _send(http: httpx.AsyncClient, path: str, body: bytes, *, watch: Watch
 async def _read_error(response: httpx.Response) -> str:
     read = b""
     try:
-        async for piece in response.aiter_raw():
+        async for piece in response.aiter_bytes():
             read += piece
             if len(read) > LONGEST_ERROR:
                 break

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 KEPT = 1000
@@ -61,4 +61,5 @@ class Stats:
         self.disconnects += end == "left"
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "bodies": list(self.bodies), "streams": [asdict(s) for s in self.streams]}
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        return plain | {"bodies": list(self.bodies), "streams": [asdict(seen) for seen in self.streams]}
