@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,6 +23,7 @@ from lobby.embedded.supervisor import Supervisor
 STANDARD_OLLAMA = f"http://127.0.0.1:{given.OLLAMA_PORT}"
 MODEL_SLOTS = 2
 MODEL_CONTEXT = 4096  # tokens of one slot
+GETTING_WELL = 10  # seconds that worker and host get before the address is announced all the same
 STARTING = 60  # seconds for a web process or a model on a busy machine
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - what the user may ask for
 STOPS_FIRST, STOPS_SECOND, STOPS_LAST = 1, 2, 3
@@ -55,9 +57,9 @@ class Lobby:
         self.start_database()
         self.start_redis()
         sign_in = self.first_run()
-        self.start_processes(host=host, port=port, workers=workers)
         if model:
             self.wait_for(model, path="/api/version", what="the embedded model")
+        self.start_processes(host=host, port=port, workers=workers)
         return sign_in
 
     def start_database(self) -> None:
@@ -125,7 +127,8 @@ class Lobby:
         for number in range(1, workers + 1):
             self.add(programs.worker(name=f"worker{number}"), name=f"worker-{number}")
         self.add(programs.beat(schedule=child.folder(self.home, "beat") / "schedule"), name="beat")
-        self.wait_for(web, path="/", what="the web process")
+        self.wait_for(web, path="/health", what="the web process")
+        self.wait_until_well(web)
 
     def add(self, command: list[str], *, name: str, url: str = "") -> Child:
         return self.supervisor.add(partial(self.spawn, command, name=name, url=url), stops=STOPS_FIRST)
@@ -138,6 +141,17 @@ class Lobby:
         self.doing(f"Waiting for {what}")
         log = child.log_file(self.home, name=process.name)
         child.wait_until(lambda: answers(f"{process.url}{path}"), child=process, patience=STARTING, log=log)
+
+    def wait_until_well(self, web: Child) -> None:
+        """Until questions can be answered. Where that takes long it is said, and no reason to stop: it may be the
+        Ollama of somebody else that is slow."""
+        self.doing("Waiting for the workers")
+        deadline = monotonic() + GETTING_WELL
+        while missing := missing_at(web.url):
+            if monotonic() > deadline:
+                self.say(f"Not there yet: {', '.join(missing)}. The logs are in {self.home / 'logs'}")
+                return
+            sleep(0.1)
 
 
 def setting(name: str) -> str:
@@ -159,7 +173,18 @@ def names_of(host: str) -> list[str]:
 
 
 def answers(url: str) -> bool:
+    """Any answer will do: how well the parts are is asked later."""
     try:
-        return httpx.get(url, timeout=5, trust_env=False).status_code < httpx.codes.INTERNAL_SERVER_ERROR
+        httpx.get(url, timeout=5, trust_env=False)
     except httpx.TransportError:
         return False
+    return True
+
+
+def missing_at(url: str) -> list[str]:
+    """The parts that the health page misses."""
+    try:
+        checks = httpx.get(f"{url}/health", timeout=5, trust_env=False).json()["checks"]
+    except (httpx.TransportError, ValueError, KeyError):
+        return ["web"]
+    return [name for name, is_well in checks.items() if not is_well]

@@ -51,7 +51,7 @@ def command(port: int) -> list[str]:
 
 
 def environment(home: Path, changes: Mapping[str, str]) -> dict[str, str]:
-    given = {"DATABASE_URL", "REDIS_URL", "OLLAMA_HOST"}
+    given = {"DATABASE_URL", "REDIS_URL", "OLLAMA_HOST", "LOBBY_SECRET_KEY"}
     kept = {name: value for name, value in os.environ.items() if name not in given}
     return kept | {"LOBBY_HOME": str(home)} | dict(changes)
 
@@ -101,9 +101,10 @@ def running(tmp_path_factory: pytest.TempPathFactory, model: FakeOllama) -> Iter
 
 def test_it_says_what_it_uses_and_serves(running: Up, model: FakeOllama) -> None:
     lines = running.output().splitlines()
+    version = httpx.get(f"{model.url}/api/version").json()["version"]
     assert f"Database  embedded PostgreSQL 18 in {running.home / 'postgres'}" in lines
     assert f"Redis     embedded Valkey in {running.home / 'valkey'}" in lines
-    assert f"Models    Ollama 0.12.6 at {model.url} (OLLAMA_HOST)" in lines
+    assert f"Models    Ollama {version} at {model.url} (OLLAMA_HOST)" in lines
     assert f"Agent Lobby runs at {running.url}" in lines
     assert running.page() == httpx.codes.OK
 
