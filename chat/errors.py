@@ -2,6 +2,7 @@
 
 BadText        422  a NUL character or half a surrogate pair, or only white space
 TextTooLong    422  longer than LOBBY_MAX_QUESTION, or than a title may be
+UnknownAgent   422  no agent has that slug
 StillWriting   409  the reply above is being written
 NotPossible    409  the message, or the conversation, is not in the state for it
 """
@@ -16,6 +17,11 @@ class BadText(Refused):
 
 class TextTooLong(Refused):
     kind = "text_too_long"
+    status = 422
+
+
+class UnknownAgent(Refused):
+    kind = "unknown_agent"
     status = 422
 
 

@@ -49,7 +49,7 @@ def say_message(message: Message) -> None:
     event: ChatMessage = {
         "type": "chat.message",
         "message": str(message.pk),
-        "parent": message.parent_id and str(message.parent_id),
+        "parent": str(message.parent_id) if message.parent_id else None,
     }
     if message.run_id:
         event["run"] = str(message.run_id)

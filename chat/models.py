@@ -100,6 +100,15 @@ class Message(models.Model):
         return self.status == Message.Status.WRITING
 
     @property
+    def error_kind(self) -> str:
+        return self.run.error_kind if self.run and not self.is_writing else ""
+
+    @property
+    def error(self) -> str:
+        """What failed and what to do, in words; empty when nothing did."""
+        return self.run.error if self.run and not self.is_writing else ""
+
+    @property
     def ending(self) -> str:
         """Why a finished reply is not complete, in words; empty when it is."""
         if self.run is None or self.run.done_reason != "length" or self.status != Message.Status.DONE:

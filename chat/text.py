@@ -7,6 +7,8 @@ from django.conf import settings
 from chat.errors import BadText, TextTooLong
 
 MAX_TITLE = 120
+ENDINGS, OPENINGS = '.,;:!?)"”’', '("“‘'
+FIRST_UNSPACED = "\u2e80"  # from here on Chinese and Japanese
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -39,3 +41,20 @@ def first_words(text: str, *, most: int = 60) -> str:
         return line
     cut = line[: most - 1]
     return (cut.rsplit(" ", 1)[0] if " " in cut[most // 2 :] else cut) + "…"
+
+
+def joined(before: str, after: str) -> str:
+    """A reply that was cut off, and how it goes on: a model that begins anew begins without white space.
+
+    A space goes between two words or sentences, outside of code, in scripts that have spaces. Whether a word was cut
+    in two nobody can tell; most cuts are between words.
+    """
+    if not before or not after:
+        return before + after
+    if before[-1] == after[0] == " ":
+        return before + after[1:]
+    ends, begins = before[-1], after[0]
+    apart = (ends.isalnum() or ends in ENDINGS) and (begins.isalnum() or begins in OPENINGS)
+    spaced = max(ends, begins) < FIRST_UNSPACED
+    in_code = before.count("```") % 2 == 1
+    return before + (" " if apart and spaced and not in_code else "") + after

@@ -1,0 +1,86 @@
+"""The topic of a conversation: who may listen, and what whoever begins to listen has to know."""
+
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import structlog
+from redis.exceptions import RedisError
+
+from agents.models import Run
+from agents.queue import POSITIONS
+from chat import tree
+from chat.models import Conversation, Message
+from lobby.live.connections import sync_redis
+from lobby.live.topics import Snapshot, Topic
+
+log = structlog.get_logger()
+
+
+def may_attach(user: Any, ident: str) -> bool:
+    id = _uuid(ident)
+    return id is not None and Conversation.objects.visible_to(user).filter(pk=id).exists()
+
+
+def snapshot(ident: str) -> Snapshot:
+    """What is being written, on every branch, and a fingerprint of the branch that is shown.
+
+    A page whose `thread` is another one fetches the thread anew.
+    """
+    conversation = Conversation.objects.get(pk=ident)
+    writing = conversation.messages.filter(status=Message.Status.WRITING, run__isnull=False).select_related("run__host")
+    messages = list(writing)
+    places = _places([message.run for message in messages if message.run])
+    return {
+        "type": "snapshot",
+        "runs": [_live(message, message.run, places) for message in messages if message.run],
+        "thread": fingerprint(conversation),
+    }
+
+
+def fingerprint(conversation: Conversation) -> str:
+    """Changes when a message of the branch that is shown comes, goes, changes its status or gets siblings."""
+    shape = tree.read(conversation)
+    path = shape.path(conversation.head_id)
+    state = [f"{id}{shape.nodes[id].status}{len(shape.siblings(id))}" for id in path]
+    return sha256(" ".join(state).encode()).hexdigest()[:16]
+
+
+def _live(message: Message, run: Run, places: dict[str, int]) -> dict[str, Any]:
+    return {
+        "run": str(run.pk),
+        "message": str(message.pk),
+        "status": run.status,
+        "attempt": run.attempt,
+        "text": run.text,
+        "thinking": run.thinking,
+        "position": places.get(str(run.pk)),
+        "cursor": run.cursor,
+        "model": run.model,
+        "host": run.host.name if run.host else None,
+        "stopping": run.cancel_requested_at is not None,
+        "prefix_length": len(message.text),
+    }
+
+
+def _places(runs: list[Run]) -> dict[str, int]:
+    """The place in line each was last told; whoever was told none yet hears it within a second."""
+    waiting = [str(run.pk) for run in runs if run.status == Run.Status.QUEUED]
+    if not waiting:
+        return {}
+    try:
+        told: Any = sync_redis().hmget(POSITIONS, waiting)
+    except RedisError as error:
+        log.warning("places_not_known", error=str(error))
+        return {}
+    return {run: int(place) for run, place in zip(waiting, told, strict=True) if place}
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+CHAT = Topic(may_attach=may_attach, snapshot=snapshot)
