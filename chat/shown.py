@@ -1,0 +1,70 @@
+"""What the pages show of conversations, messages and agents, read in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from agents.models import Agent
+from chat import context, conversations
+from chat.models import Conversation, Message
+from chat.rendering import html_of
+
+PAGE = 30  # messages at first, and each time the reader scrolls up
+LISTED, MOST_LISTED = 50, 500  # conversations in the side bar
+SRGB_LINEAR_BELOW = 0.04045
+RENDERED_HERE = 100_000  # characters: longer ones wait for the worker and are shown as plain text until then
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    messages: list[Message]
+    meter: context.ContextUse
+
+    @classmethod
+    def of(cls, conversation: Conversation, *, before: UUID | None = None) -> Thread:
+        messages = conversations.thread(conversation, last=PAGE, before=before)
+        return cls([one(message) for message in messages], context.meter(conversation, path=messages))
+
+    def context(self) -> dict[str, Any]:
+        has_older = bool(self.messages) and self.messages[0].parent_id is not None
+        return {"thread": self.messages, "meter": self.meter, "has_older": has_older}
+
+
+def one(message: Message) -> Message:
+    """A reply whose rendering is due gets it now, unless that would take long."""
+    if message.role == Message.Role.ASSISTANT and len(message.text) <= RENDERED_HERE:
+        html_of(message)
+    return message
+
+
+def listed(user: Any, *, query: str = "", limit: str = "") -> dict[str, Any]:
+    """The side bar's conversations: those found, or those that were active last."""
+    if query:
+        return {"conversations": conversations.search(owner=user, query=query), "query": query}
+    size = min(int(limit), MOST_LISTED) if limit.isdecimal() else LISTED
+    found = list(Conversation.objects.visible_to(user).begun().with_state()[: size + 1])
+    return {"conversations": found[:size], "has_more": len(found) > size}
+
+
+def agents_for(user: Any) -> list[Agent]:
+    return list(Agent.objects.visible_to(user))
+
+
+def colours(agents: Iterable[Agent]) -> str:
+    """A stylesheet; the slug and the colour are checked where they are kept."""
+    rule = '[data-agent="{}"]{{--agent:{};--on-agent:{}}}\n'
+    return "".join(rule.format(agent.slug, agent.colour, _readable_on(agent.colour)) for agent in agents)
+
+
+def _readable_on(colour: str) -> str:
+    """Black or white, whichever has more contrast (WCAG 2.2, relative luminance)."""
+    red, green, blue = (_linear(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#fff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000"
+
+
+def _linear(channel: float) -> float:
+    return channel / 12.92 if channel <= SRGB_LINEAR_BELOW else ((channel + 0.055) / 1.055) ** 2.4
