@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
 from agents.models import Agent
 from agents.pages import page
@@ -33,9 +33,9 @@ def list_conversations(
 
 
 @router.post("/conversations", response={201: schemas.Conversation}, tags=["conversations"])
-def start_conversation(request: AuthenticatedRequest, start: schemas.ConversationStart) -> tuple[int, Conversation]:
+def start_conversation(request: AuthenticatedRequest, start: schemas.ConversationStart) -> Status[Conversation]:
     conversation = conversations.start(owner=request.user, agent=_agent(start.agent), id=start.id)
-    return 201, _conversation(request, conversation.pk)
+    return Status(201, _conversation(request, conversation.pk))
 
 
 @router.get("/conversations/{id}", response=schemas.Conversation, tags=["conversations"])
@@ -64,10 +64,10 @@ def _change(request: AuthenticatedRequest, conversation: Conversation, change: s
 
 
 @router.delete("/conversations/{id}", response={204: None}, tags=["conversations"])
-def delete_conversation(request: AuthenticatedRequest, id: UUID) -> tuple[int, None]:
+def delete_conversation(request: AuthenticatedRequest, id: UUID) -> Status[None]:
     """Into the bin, for 30 days; what is being written is stopped."""
     conversations.delete(_conversation(request, id))
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/conversations/{id}/restore", response=schemas.Conversation, tags=["conversations"])
@@ -84,11 +84,13 @@ def list_messages(request: AuthenticatedRequest, id: UUID, place: Query[Place]) 
 
 
 @router.post("/conversations/{id}/messages", response={201: schemas.Exchange}, tags=["messages"])
-def ask(request: AuthenticatedRequest, id: UUID, question: schemas.QuestionBelow) -> tuple[int, dict[str, Message]]:
+def ask(request: AuthenticatedRequest, id: UUID, question: schemas.QuestionBelow) -> Status[dict[str, Message]]:
     """Ask; the reply is written from now on, live on the topic `chat:<conversation>`."""
     parent = _message(request, question.parent) if question.parent else None
     conversation = _conversation(request, id)
-    return 201, _exchange(replies.ask(conversation=conversation, text=question.text, key=question.key, parent=parent))
+    return Status(
+        201, _exchange(replies.ask(conversation=conversation, text=question.text, key=question.key, parent=parent))
+    )
 
 
 @router.get("/messages/{id}", response=schemas.Message, tags=["messages"])
@@ -97,16 +99,16 @@ def get_message(request: AuthenticatedRequest, id: UUID) -> Message:
 
 
 @router.post("/messages/{id}/edit", response={201: schemas.Exchange}, tags=["messages"])
-def edit(request: AuthenticatedRequest, id: UUID, question: schemas.Question) -> tuple[int, dict[str, Message]]:
+def edit(request: AuthenticatedRequest, id: UUID, question: schemas.Question) -> Status[dict[str, Message]]:
     """Ask a question differently: a sibling of it, with a reply of its own."""
-    return 201, _exchange(replies.edit(_message(request, id), text=question.text, key=question.key))
+    return Status(201, _exchange(replies.edit(_message(request, id), text=question.text, key=question.key)))
 
 
 @router.post("/messages/{id}/regenerate", response={201: schemas.Message}, tags=["messages"])
-def regenerate(request: AuthenticatedRequest, id: UUID, by: schemas.Regeneration) -> tuple[int, Message]:
+def regenerate(request: AuthenticatedRequest, id: UUID, by: schemas.Regeneration) -> Status[Message]:
     """Another reply to the same question, beside this one."""
     agent = _agent(by.agent) if by.agent else None
-    return 201, conversations.place(replies.regenerate(_message(request, id), agent=agent))
+    return Status(201, conversations.place(replies.regenerate(_message(request, id), agent=agent)))
 
 
 @router.post("/messages/{id}/continue", response=schemas.Message, tags=["messages"])

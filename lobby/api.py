@@ -131,7 +131,7 @@ def forbidden(request: HttpRequest, error: PermissionDenied) -> HttpResponse:
 
 @api.exception_handler(RequestDataTooBig)
 def too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    return problem(413, "The request is larger than 4 MiB, the limit.")
+    return problem(413, "The request is larger than 4 MiB, the limit.", kind="too_large")
 
 
 @api.exception_handler(UnreadablePostError)

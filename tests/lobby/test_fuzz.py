@@ -1,0 +1,73 @@
+"""Every operation of the API is asked what its schema allows and what it forbids; none may answer with a 5xx."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import requests
+import schemathesis
+from django.contrib.auth.models import User
+from django.test import Client
+from hypothesis import HealthCheck, settings
+
+from lobby.api import api
+from tests.factories import make_agent, make_conversation, make_host, make_message, make_run, make_user
+
+schema = schemathesis.openapi.from_dict(api.get_openapi_schema(path_prefix="/api/"))
+bounded = settings(
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture
+def alice(db: None, client: Client, settings: Any) -> User:
+    settings.RUNS_PER_USER = settings.RUNS_PER_HOUR = 100_000
+    user = make_user()
+    client.force_login(user)
+    client.raise_request_exception = False
+    return user
+
+
+@pytest.fixture
+def known(alice: User) -> dict[str, str]:
+    """By the noun of a path: the id of a row that alice owns."""
+    make_host()
+    agent = make_agent("analyst")
+    conversation = make_conversation(owner=alice, agent=agent)
+    message = make_message(conversation)
+    run = make_run(owner=alice, agent=agent)
+    return {
+        "conversations": str(conversation.pk),
+        "messages": str(message.pk),
+        "runs": str(run.pk),
+        "agents": agent.slug,
+    }
+
+
+@schema.parametrize()
+@bounded
+def test_no_operation_breaks(case: Any, client: Client, known: dict[str, str]) -> None:
+    noun = case.path.strip("/").split("/")[1]
+    asked = send(client, case)
+    assert asked.status_code < 500, asked.content
+    if case.path_parameters:
+        case.path_parameters = {name: known[noun] for name in case.path_parameters}
+        asked = send(client, case)
+        assert asked.status_code < 500, asked.content
+
+
+def send(client: Client, case: Any) -> Any:
+    """In this process, as the tests' transaction is seen by nobody else."""
+    request = requests.Request(**case.as_transport_kwargs(base_url="http://testserver")).prepare()
+    body = request.body or b""
+    return client.generic(
+        request.method or "GET",
+        unquote(urlsplit(request.url or "").path),
+        body.encode() if isinstance(body, str) else body,
+        content_type=str(request.headers.get("Content-Type", "application/json")),
+        query_string=urlsplit(request.url or "").query,
+    )
