@@ -11,6 +11,7 @@ from agents.models import Agent
 from chat import context, conversations
 from chat.models import Conversation, Message
 from chat.rendering import html_of
+from chat.topics import fingerprint
 
 PAGE = 30  # messages at first, and each time the reader scrolls up
 LISTED, MOST_LISTED = 50, 500  # conversations in the side bar
@@ -22,15 +23,18 @@ RENDERED_HERE = 100_000  # characters: longer ones wait for the worker and are s
 class Thread:
     messages: list[Message]
     meter: context.ContextUse
+    fingerprint: str
 
     @classmethod
     def of(cls, conversation: Conversation, *, before: UUID | None = None) -> Thread:
         messages = conversations.thread(conversation, last=PAGE, before=before)
-        return cls([one(message) for message in messages], context.meter(conversation, path=messages))
+        meter = context.meter(conversation, path=messages)
+        return cls([one(message) for message in messages], meter, fingerprint(conversation))
 
     def context(self) -> dict[str, Any]:
         has_older = bool(self.messages) and self.messages[0].parent_id is not None
-        return {"thread": self.messages, "meter": self.meter, "has_older": has_older}
+        shown = {"thread": self.messages, "meter": self.meter, "fingerprint": self.fingerprint}
+        return shown | {"has_older": has_older}
 
 
 def one(message: Message) -> Message:

@@ -13,13 +13,12 @@ import { count } from "./words.js";
 class LobbyThread extends HTMLElement {
   #fetching = null;
   #again = false;
-  #version = "";
   #messages = new Map(); // message → the fetch under way
 
   connectedCallback() {
     this.scroller = this.querySelector(".scroller");
     this.column = this.querySelector(".column");
-    this.status = this.querySelector("[data-status]");
+    this.status = this.querySelector("[data-announce]");
     this.pin = new ScrollPin(this.scroller, this.column, this.querySelector("[data-jump]"));
     dress(this.column);
     this.addEventListener("click", (event) => this.#click(event));
@@ -54,10 +53,8 @@ class LobbyThread extends HTMLElement {
   #snapshot({ runs = [], thread = "" }) {
     for (const run of runs) replyOf(run.run)?.catchUp(run);
     const known = new Set(runs.map((run) => run.run));
-    const missed = runs.some((run) => !replyOf(run.run));
-    const over = writing().filter((reply) => !known.has(reply.dataset.run));
-    if (missed || over.length || (this.#version && thread !== this.#version)) this.refresh();
-    this.#version = thread;
+    const over = writing().some((reply) => !known.has(reply.dataset.run));
+    if (over || thread !== this.column.dataset.fingerprint) this.refresh();
   }
 
   #title(title) {
@@ -138,6 +135,7 @@ class LobbyThread extends HTMLElement {
     const next = wanted.map((article) => this.#same(article) ?? article);
     this.pin.holding(() => this.column.replaceChildren(...without(kept, next), ...next));
     this.scroller.querySelector(".welcome")?.remove();
+    this.column.dataset.fingerprint = fresh.dataset.fingerprint;
     if (!kept.length) this.column.toggleAttribute("data-has-older", fresh.hasAttribute("data-has-older"));
     this.#tellBusy();
   }
