@@ -20,6 +20,8 @@ from agents.thinking import ThinkSplitter
 
 NANOSECONDS = 1e9
 
+Objects = Sequence[dict[str, Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
@@ -48,8 +50,8 @@ class Chunk:
 
     content: str = ""
     thinking: str = ""
-    tool_calls: Sequence[dict[str, Any]] = ()
-    logprobs: Sequence[dict[str, Any]] = ()
+    tool_calls: Objects = ()
+    logprobs: Objects = ()
     done: bool = False
     done_reason: str = ""
     stats: Stats | None = None
@@ -61,8 +63,7 @@ async def stream_chat(
     splitter: ThinkSplitter | None = ThinkSplitter()
     async with aclosing(_lines(http, request, deadlines=deadlines)) as lines:
         async for line in lines:
-            message = line["message"]
-            content, thinking = message.get("content") or "", message.get("thinking") or ""
+            content, thinking, tool_calls, logprobs = _message(line)
             done = line.get("done", False)
             if thinking:
                 splitter = None  # this server splits by itself
@@ -70,11 +71,10 @@ async def stream_chat(
                 content, thinking = splitter.feed(content, last=done)
                 if splitter.finished:
                     splitter = None
-            calls, logprobs = message.get("tool_calls") or (), line.get("logprobs") or ()
-            if content or thinking or calls or logprobs:
-                yield Chunk(content, thinking, calls, logprobs)
+            if content or thinking or tool_calls or logprobs:
+                yield Chunk(content, thinking, tool_calls, logprobs)
             if done:
-                yield Chunk(done=True, done_reason=line.get("done_reason", ""), stats=_stats(line))
+                yield Chunk(done=True, done_reason=str(line.get("done_reason") or ""), stats=_stats(line))
                 return
     raise StreamCut("The answer ended before it was complete.")
 
@@ -104,17 +104,32 @@ def _parse(text: bytes) -> dict[str, Any]:
     line = parse(text)
     if "error" in line:
         raise error_for_line(line)
-    if not isinstance(line.get("message"), dict):
-        raise BadReply("A line of the host's answer has no message, which is not Ollama's protocol.")
     return line
+
+
+def _message(line: dict[str, Any]) -> tuple[str, str, Objects, Objects]:
+    """(content, thinking, tool_calls, logprobs); any of them may be absent or null."""
+    message = line.get("message")
+    if isinstance(message, dict):
+        content, thinking = message.get("content") or "", message.get("thinking") or ""
+        tool_calls, logprobs = message.get("tool_calls") or (), line.get("logprobs") or ()
+        texts = isinstance(content, str) and isinstance(thinking, str)
+        if texts and isinstance(tool_calls, list | tuple) and isinstance(logprobs, list | tuple):
+            return content, thinking, tool_calls, logprobs
+    raise BadReply("A line of the host's answer has no proper message, which is not Ollama's protocol.")
 
 
 def _stats(line: dict[str, Any]) -> Stats:
     return Stats(
-        total_duration=line.get("total_duration", 0) / NANOSECONDS,
-        load_duration=line.get("load_duration", 0) / NANOSECONDS,
-        prompt_eval_duration=line.get("prompt_eval_duration", 0) / NANOSECONDS,
-        eval_duration=line.get("eval_duration", 0) / NANOSECONDS,
-        prompt_tokens=line.get("prompt_eval_count", 0),
-        output_tokens=line.get("eval_count", 0),
+        total_duration=_count(line, "total_duration") / NANOSECONDS,
+        load_duration=_count(line, "load_duration") / NANOSECONDS,
+        prompt_eval_duration=_count(line, "prompt_eval_duration") / NANOSECONDS,
+        eval_duration=_count(line, "eval_duration") / NANOSECONDS,
+        prompt_tokens=_count(line, "prompt_eval_count"),
+        output_tokens=_count(line, "eval_count"),
     )
+
+
+def _count(line: dict[str, Any], name: str) -> int:
+    value = line.get(name)
+    return value if isinstance(value, int) else 0

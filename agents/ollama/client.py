@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import httpx
 import ollama
@@ -15,6 +16,7 @@ from agents.ollama.chat import Chunk, stream_chat
 from agents.ollama.deadlines import Deadlines
 from agents.ollama.errors import (
     BadReply,
+    HostUnreachable,
     ModelFailed,
     ModelMissing,
     OllamaError,
@@ -32,6 +34,8 @@ LOAD: Final = 300.0
 """Seconds for what may have to load a model first."""
 PULL_SILENCE: Final = 120.0
 SHOWN_AT_ONCE: Final = 4
+# What the official client lets through where an answer is not what it expects.
+NOT_THE_PROTOCOL: Final = (pydantic.ValidationError, ValueError, TypeError, AttributeError)
 ERROR_LINE: Final = -1
 """The official client's status for an error line in a stream that began well."""
 
@@ -51,13 +55,20 @@ class Client:
         transport: httpx.AsyncBaseTransport | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        # No proxy from the environment: prompts go to the address that an admin typed and nowhere else.
-        shared: dict[str, Any] = {"transport": transport or _transport(base_url), "trust_env": False}
-        shared["headers"] = {**(headers or {}), "Accept-Encoding": "identity"}
-        # Chats have their own deadlines, which may change while they wait; the rest is timed by `_answers`.
-        timeout = httpx.Timeout(None, connect=connect_timeout, pool=2 * connect_timeout)
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout, **shared)
-        self._official = ollama.AsyncClient(base_url, timeout=timeout, **shared)
+        url = _address(base_url)
+        bare = str(url.copy_with(userinfo=b""))  # aiohttp refuses a name and password in both URL and header
+        shared: dict[str, Any] = {
+            "transport": transport or _transport(url),
+            "headers": {**(headers or {}), "Accept-Encoding": "identity"},
+            "auth": (url.username, url.password) if url.userinfo else None,
+            # Chats have their own deadlines, which may change while they wait; the rest is timed by `_answers`.
+            "timeout": httpx.Timeout(None, connect=connect_timeout, pool=2 * connect_timeout),
+            # Prompts go to the address that an admin typed and nowhere else.
+            "trust_env": False,
+            "follow_redirects": False,
+        }
+        self._http = httpx.AsyncClient(base_url=bare, **shared)
+        self._official = ollama.AsyncClient(bare, **shared)
 
     async def __aenter__(self) -> Self:
         return self
@@ -181,7 +192,7 @@ class Client:
             if begun:
                 raise StreamCut("The connection to the host broke in the middle of its work.") from error
             raise unreachable(self._http.base_url, error) from error
-        except (pydantic.ValidationError, ValueError, TypeError) as error:
+        except NOT_THE_PROTOCOL as error:
             raise BadReply("The host's answer is not Ollama's protocol.") from error
 
     async def _typed(self, error: ollama.ResponseError, *, model: str) -> OllamaError:
@@ -193,8 +204,19 @@ class Client:
         return typed
 
 
-def _transport(base_url: str) -> AiohttpTransport:
+def _address(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url)
+        good = url.scheme in ("http", "https") and url.host and urlsplit(base_url).port != 0
+    except (httpx.InvalidURL, ValueError):  # the latter: a port out of range
+        good = False
+    if not good:
+        raise HostUnreachable("The address of the host is none: it should look like http://127.0.0.1:11434.")
+    return url
+
+
+def _transport(url: httpx.URL) -> AiohttpTransport:
     # 0: without limit in aiohttp, where None would mean 100. The bulkhead is the run queue's.
     limits = httpx.Limits(max_connections=0, keepalive_expiry=5.0)
     # Certificates take 20 ms to read and a plain address needs none.
-    return AiohttpTransport(limits=limits, verify=base_url.startswith("https:"), trust_env=False)
+    return AiohttpTransport(limits=limits, verify=url.scheme == "https", trust_env=False)

@@ -63,7 +63,8 @@ class ContextFull(OllamaError):
     def __init__(self, *, n_prompt_tokens: int = 0, n_ctx: int = 0) -> None:
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx
-        super().__init__(f"The conversation has {n_prompt_tokens:,} tokens and the model's context holds {n_ctx:,}.")
+        words = f"The conversation has {n_prompt_tokens:,} tokens and the model's context holds {n_ctx:,}."
+        super().__init__(words if n_ctx else "The conversation is longer than the model's context.")
 
 
 class StreamCut(OllamaError):
@@ -157,9 +158,12 @@ def unwrap(body: str) -> tuple[str, dict[str, Any]]:
 
 
 def context_error(details: dict[str, Any]) -> ContextFull | None:
-    if details.get("type") != "exceed_context_size_error":
-        return None
-    return ContextFull(n_prompt_tokens=details.get("n_prompt_tokens", 0), n_ctx=details.get("n_ctx", 0))
+    match details:
+        case {"type": "exceed_context_size_error", "n_prompt_tokens": int(prompt), "n_ctx": int(context)}:
+            return ContextFull(n_prompt_tokens=prompt, n_ctx=context)
+        case {"type": "exceed_context_size_error"}:
+            return ContextFull()
+    return None
 
 
 def _object(text: Any) -> dict[str, Any] | None:

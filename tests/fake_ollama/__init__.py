@@ -132,7 +132,11 @@ class FakeOllama:
 
     def wait_until(self, condition: Callable[[Stats], bool], *, within: float = 5.0) -> Stats:
         """`until` for threads without a loop."""
-        return asyncio.run(self.until(condition, within=within))
+        deadline = time.monotonic() + within
+        while not condition(stats := self.stats):
+            assert time.monotonic() < deadline, f"not so after {within} s: {stats}"
+            time.sleep(LOOK_EVERY)
+        return stats
 
     async def _look(self) -> Stats:
         self._server.stats.loads = self._server.memory.loads

@@ -1,9 +1,14 @@
+import httpx
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.ollama import (
     Chunk,
     Client,
     ContextFull,
+    OllamaError,
 )
 from tests.agents.ollama.asking import MODEL, QUESTION, answer, chat, text_of
 from tests.fake_ollama import FakeOllama, expected_text, expected_thinking
@@ -29,6 +34,15 @@ async def test_rule_5_prompt_longer_than_the_context_says_how_long_both_are(fake
 
     assert (caught.value.n_prompt_tokens, caught.value.n_ctx) == (6010, 4096)
     assert (caught.value.fault, caught.value.retryable) == ("caller", False)
+
+
+async def test_rule_5_prompt_longer_than_the_context_needs_no_numbers(fake: FakeOllama, client: Client) -> None:
+    fake.replay(answer(400, '{"error":{"type":"exceed_context_size_error","n_ctx":"many"}}'))
+
+    with pytest.raises(ContextFull) as caught:
+        await chat(client)
+
+    assert caught.value.message == "The conversation is longer than the model's context."
 
 
 async def test_rule_5_reply_that_fills_the_context_ends_with_length(fake: FakeOllama, client: Client) -> None:
@@ -109,3 +123,31 @@ async def test_absent_counts_are_zero_and_no_error(fake: FakeOllama, client: Cli
     assert said == Chunk("Hi")
     assert end.stats is not None
     assert (end.stats.output_tokens, end.stats.tokens_per_second) == (0, 0.0)
+
+
+LINES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(["message", "content", "thinking", "done", "done_reason", "error", "tool_calls", "type"])
+            | st.sampled_from(["logprobs", "total_duration", "eval_count", "n_ctx", "n_prompt_tokens"]),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(LINES, max_size=4), st.sampled_from([200, 200, 200, 400, 500]))
+async def test_whatever_a_host_says_is_a_reply_or_one_of_our_errors(lines: list[object], status: int) -> None:
+    body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    transport = httpx.MockTransport(lambda request: httpx.Response(status, content=body))
+
+    async with Client("http://host", transport=transport) as client:
+        try:
+            chunks = await chat(client)
+        except OllamaError as error:
+            assert isinstance(error.message, str)
+        else:
+            assert chunks[-1].done

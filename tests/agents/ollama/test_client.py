@@ -5,11 +5,14 @@ tests; here is what these build on.
 """
 
 import asyncio
+import socket
+from contextlib import ExitStack, closing
 
 import httpx
 import pytest
 
 from agents.ollama import (
+    BadReply,
     Client,
     HostUnreachable,
 )
@@ -55,6 +58,58 @@ async def test_host_that_comes_back_is_reached_again(fake: FakeOllama, client: C
     fake.listen()
 
     assert text_of(await chat(client)) == expected_text(20)
+
+
+@pytest.mark.parametrize("url", ["", "localhost:11434", "http://", "http://[", "http://h:99999", "ftp://host"])
+def test_address_that_is_none_is_told_at_once(url: str) -> None:
+    with pytest.raises(HostUnreachable) as caught:
+        Client(url)
+
+    assert caught.value.message == "The address of the host is none: it should look like http://127.0.0.1:11434."
+
+
+async def test_host_that_takes_no_connection_is_unreachable_after_the_connect_deadline() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as full:
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        with ExitStack() as queue:
+            for _ in range(4):
+                waiting = queue.enter_context(closing(socket.socket()))
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+
+            async with Client(url, connect_timeout=0.2) as client:
+                with pytest.raises(HostUnreachable):
+                    await chat(client)
+
+
+async def test_name_and_password_of_the_address_are_sent_but_never_shown(fake: FakeOllama) -> None:
+    seen: list[str] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["Authorization"])
+        raise httpx.ConnectError("refused")
+
+    address = fake.url.replace("//", "//ada:secret@")
+    async with Client(address) as client:
+        assert await client.version() == "0.12.0"
+        assert len(await client.loaded()) == 3
+        assert text_of(await chat(client)) == expected_text(20)
+    async with Client(address, transport=httpx.MockTransport(refuse)) as client:
+        with pytest.raises(HostUnreachable) as caught:
+            await client.version()
+
+    assert seen == ["Basic YWRhOnNlY3JldA=="]
+    assert caught.value.message == f"No Ollama answers at {fake.url}."
+
+
+async def test_host_is_not_followed_to_another_address(fake: FakeOllama, client: Client) -> None:
+    elsewhere = {"Location": f"{fake.url}/api/ps", "Content-Length": "0"}
+    fake.replay({"response": {"status": 302, "headers": elsewhere, "ended": "complete", "chunks": []}})
+
+    with pytest.raises(BadReply):
+        await client.loaded()
+
+    assert fake.stats.requests == {"/api/ps": 1}
 
 
 async def test_proxy_of_the_environment_is_not_asked(fake: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,15 +116,15 @@ async def test_rule_9_endless_reply_is_ended_by_the_total_deadline(fake: FakeOll
 
 
 async def test_rule_9_slow_reader_is_not_taken_for_a_silent_host(fake: FakeOllama, client: Client) -> None:
-    fake.script(tokens=3)
+    fake.script(tokens=6, rate=50)
     said = []
 
-    async with aclosing(client.chat(model=MODEL, messages=QUESTION, deadlines=Deadlines(between=0.05))) as chunks:
+    async with aclosing(client.chat(model=MODEL, messages=QUESTION, deadlines=Deadlines(between=0.06))) as chunks:
         async for chunk in chunks:
             said.append(chunk)
             await asyncio.sleep(0.1)  # the reader's own work
 
-    assert text_of(said) == expected_text(3)
+    assert text_of(said) == expected_text(6)
 
 
 async def test_rule_9_host_that_never_answers_a_question_stalls(fake: FakeOllama, client: Client) -> None:

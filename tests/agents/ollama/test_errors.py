@@ -13,6 +13,7 @@ from agents.ollama import (
     ModelMissing,
     OllamaError,
     Stalled,
+    StreamCut,
 )
 from agents.ollama.errors import error_for_status
 from tests.agents.ollama.asking import MODEL, QUESTION, answer, chat, text_of
@@ -71,6 +72,17 @@ async def test_rule_4_pulled_model_is_there_afterwards(client: Client) -> None:
         ("success", None, None),
     ]
     assert text_of(await chat(client, model="llama9")) == expected_text(20)
+
+
+async def test_rule_4_pull_that_breaks_off_says_so(fake: FakeOllama, client: Client) -> None:
+    cut = answer(200, '{"status":"pulling manifest"}\n')
+    cut["response"] |= {"ended": "cut", "headers": {"Transfer-Encoding": "chunked"}}
+    fake.replay(cut)
+    steps = client.pull("llama9")
+
+    assert (await anext(steps)).status == "pulling manifest"
+    with pytest.raises(StreamCut):
+        await anext(steps)
 
 
 FAULTS = [
@@ -137,6 +149,15 @@ def test_rule_10_kinds_are_distinct_words_for_storage() -> None:
         "stalled",
         "stream_cut",
     ]
+
+
+async def test_rule_10_endless_words_of_an_error_are_not_read_to_their_end(fake: FakeOllama, client: Client) -> None:
+    fake.replay(answer(500, "x" * 10_000_000))
+
+    with pytest.raises(ModelFailed) as caught:
+        await chat(client)
+
+    assert caught.value.message == "x" * 500
 
 
 async def test_rule_10_text_that_is_no_json_is_the_callers_fault(client: Client) -> None:

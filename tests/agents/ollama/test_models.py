@@ -57,6 +57,17 @@ async def test_list_that_is_none_is_a_bad_reply_or_empty(body: str, fake: FakeOl
             await client.models()
 
 
+@pytest.mark.parametrize("status", [200, 500])
+async def test_answer_that_is_a_list_is_a_bad_reply(status: int, fake: FakeOllama, client: Client) -> None:
+    fake.replay(answer(status, "[]"))
+    with pytest.raises(BadReply):
+        await client.show(MODEL)
+
+    fake.replay(answer(status, "[]\n"))
+    with pytest.raises(BadReply):
+        _ = [step async for step in client.pull(MODEL)]
+
+
 @pytest.mark.parametrize("body", ["[]", "{}", '{"models": 5}', "<html>"])
 async def test_loaded_models_that_are_none_are_a_bad_reply(body: str, fake: FakeOllama, client: Client) -> None:
     fake.replay(answer(200, body))
