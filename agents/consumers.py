@@ -2,10 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import Any, ClassVar
 from uuid import UUID
 
 import orjson
+import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.contrib.auth import get_user
@@ -19,9 +22,12 @@ from lobby.live.attach import NotAllowed, attach
 from lobby.live.hub import hub
 from lobby.live.outbox import Outbox
 
+log = structlog.get_logger()
+
 MAX_TOPICS = 50
 RECHECK_SECONDS = 60
 SIGNED_OUT = 4401  # close code: sign in again
+BROKEN = 1011  # close code: our fault
 SESSION_ENDED = b'"session.ended"'
 
 
@@ -38,7 +44,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.allowance = float(settings.FRAMES_PER_SECOND)
         self.asked_at = time.monotonic()
         await self.accept()
-        self.tasks = [asyncio.create_task(self.deliver()), asyncio.create_task(self.recheck())]
+        self.tasks = [asyncio.create_task(self.keep(work)) for work in (self.deliver, self.recheck)]
         await self.attach(f"user:{self.user.pk}")
 
     async def disconnect(self, code: int) -> None:
@@ -93,6 +99,14 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def cancel(self, run: str) -> None:
         if not await in_database(_cancel, self.user, run):
             await self.refuse("no_such_run", "There is no such run, or it is over.", run=run)
+
+    async def keep(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A socket whose delivery broke must not stay open in silence: the page connects again and catches up."""
+        try:
+            await work()
+        except Exception:  # the edge of a socket
+            log.exception("socket_failed")
+            await self.close(BROKEN)
 
     async def deliver(self) -> None:
         """Sends what waits. The handlers above run one after another and must not be held up by a slow reader."""
@@ -153,6 +167,6 @@ def _cancel(user: Any, run_id: str) -> bool:
 def _still_signed_in(session: Any, user_id: int) -> bool:
     """Asked of the session's store, not of what the socket remembers."""
     request = HttpRequest()
-    request.session = type(session)(session.session_key)
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session.session_key)
     user = get_user(request)
     return bool(user.is_authenticated and user.is_active and user.pk == user_id)
