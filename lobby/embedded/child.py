@@ -15,6 +15,7 @@ import psutil
 from lobby.embedded.programs import PROJECT
 
 LEASH = Path(__file__).with_name("leash.py")
+POLL = 0.02  # seconds between looks at a starting program
 LOG_LIMIT = 5 * 1024 * 1024  # bytes; a larger log is set aside as .log.1 when its program starts
 
 
@@ -167,7 +168,7 @@ def wait_until(ready: Callable[[], bool], *, child: Child, patience: float, log:
         if monotonic() > deadline:
             child.stop(patience=1)
             raise StartFailed(f"{child.name} was not ready after {patience:.0f} s; its log is {log}")
-        sleep(0.01)
+        sleep(POLL)
 
 
 def last_line(log: Path) -> str:

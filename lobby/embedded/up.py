@@ -48,6 +48,7 @@ class Lobby:
         self.doing = doing
         self.say = say
         self.supervisor = Supervisor(say=say)
+        self.browser = httpx.Client(timeout=5, trust_env=False)  # one: each loads all certificates, 50 ms of work
         self.env = os.environ | {"LOBBY_HOME": str(home)}
 
     def start(self, *, host: str, port: int, workers: int) -> str:
@@ -126,9 +127,10 @@ class Lobby:
         web = self.add(programs.web(host=host, port=port), name="web", url=url)
         for number in range(1, workers + 1):
             self.add(programs.worker(name=f"worker{number}"), name=f"worker-{number}")
-        self.add(programs.beat(schedule=child.folder(self.home, "beat") / "schedule"), name="beat")
         self.wait_for(web, path="/health", what="the web process")
         self.wait_until_well(web)
+        # Last: its first bell rings seconds later, and until here the processors have enough to do.
+        self.add(programs.beat(schedule=child.folder(self.home, "beat") / "schedule"), name="beat")
 
     def add(self, command: list[str], *, name: str, url: str = "") -> Child:
         return self.supervisor.add(partial(self.spawn, command, name=name, url=url), stops=STOPS_FIRST)
@@ -140,18 +142,34 @@ class Lobby:
     def wait_for(self, process: Child, *, path: str, what: str) -> None:
         self.doing(f"Waiting for {what}")
         log = child.log_file(self.home, name=process.name)
-        child.wait_until(lambda: answers(f"{process.url}{path}"), child=process, patience=STARTING, log=log)
+        child.wait_until(lambda: self.answers(f"{process.url}{path}"), child=process, patience=STARTING, log=log)
 
     def wait_until_well(self, web: Child) -> None:
         """Until questions can be answered. Where that takes long it is said, and no reason to stop: it may be the
         Ollama of somebody else that is slow."""
         self.doing("Waiting for the workers")
         deadline = monotonic() + GETTING_WELL
-        while missing := missing_at(web.url):
+        while missing := self.missing_at(web.url):
             if monotonic() > deadline:
                 self.say(f"Not there yet: {', '.join(missing)}. The logs are in {self.home / 'logs'}")
                 return
             sleep(0.1)
+
+    def answers(self, url: str) -> bool:
+        """Any answer will do: how well the parts are is asked later."""
+        try:
+            self.browser.get(url)
+        except httpx.TransportError:
+            return False
+        return True
+
+    def missing_at(self, url: str) -> list[str]:
+        """The parts that the health page misses."""
+        try:
+            checks = self.browser.get(f"{url}/health").json()["checks"]
+        except (httpx.TransportError, ValueError, KeyError):
+            return ["web"]
+        return [name for name, is_well in checks.items() if not is_well]
 
 
 def setting(name: str) -> str:
@@ -170,21 +188,3 @@ def names_of(host: str) -> list[str]:
     elif (name := urlsplit(address_of(host=host, port=0)).netloc.removesuffix(":0")) not in names:
         names.append(name)
     return names
-
-
-def answers(url: str) -> bool:
-    """Any answer will do: how well the parts are is asked later."""
-    try:
-        httpx.get(url, timeout=5, trust_env=False)
-    except httpx.TransportError:
-        return False
-    return True
-
-
-def missing_at(url: str) -> list[str]:
-    """The parts that the health page misses."""
-    try:
-        checks = httpx.get(f"{url}/health", timeout=5, trust_env=False).json()["checks"]
-    except (httpx.TransportError, ValueError, KeyError):
-        return ["web"]
-    return [name for name, is_well in checks.items() if not is_well]
