@@ -1,0 +1,44 @@
+"""What a person does on the chat page, and what they then see."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+SENT = "Your question"
+
+
+def ask(page: Page, text: str) -> None:
+    box = page.get_by_label(SENT)
+    box.fill(text)
+    box.press("Enter")
+
+
+def start_chat(page: Page, text: str, *, slug: str = "analyst") -> str:
+    """Ask in a new chat; the id of the conversation."""
+    page.goto(f"/chat/new/{slug}/")
+    ask(page, text)
+    page.wait_for_url(re.compile(r"/chat/[0-9a-f]{8}-"))
+    return page.url.rstrip("/").rpartition("/")[2]
+
+
+def last_reply(page: Page) -> Locator:
+    return page.locator(".message:not(.is-mine)").last
+
+
+def shown(reply: Locator) -> str:
+    """The words of a reply, whether they stream or stand."""
+    return " ".join(reply.locator(".prose").all_inner_texts()).strip()
+
+
+def is_done(page: Page) -> None:
+    expect(last_reply(page)).to_have_attribute("data-status", "done")
+
+
+def is_writing(page: Page) -> None:
+    expect(page.locator("lobby-reply[aria-busy=true]")).to_be_visible()
+    expect(last_reply(page).locator(".prose.live")).not_to_be_empty()
+
+
+def attached(page: Page) -> None:
+    """The socket is open: what is said from now on will be heard."""
+    page.wait_for_function("document.querySelector('lobby-thread')?.isConnected")
