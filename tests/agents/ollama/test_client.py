@@ -6,6 +6,8 @@ tests; here is what these build on.
 
 import asyncio
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack, closing
 
 import httpx
@@ -126,3 +128,9 @@ async def test_any_transport_of_httpx_will_do() -> None:
 
     async with Client("http://elsewhere", transport=transport) as client:
         assert text_of(await chat(client)) == "Hi"
+
+
+def test_client_needs_no_django() -> None:
+    program = "import sys, agents.ollama; sys.exit('django' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -39,6 +39,24 @@ async def test_rule_1_refused_connection_is_an_unreachable_host(fake: FakeOllama
     assert caught.value.message == f"No Ollama answers at {fake.url}."
 
 
+@pytest.mark.parametrize("method", ["version", "models", "loaded"])
+async def test_rule_1_refused_question_is_an_unreachable_host(method: str, fake: FakeOllama, client: Client) -> None:
+    fake.refuse()
+
+    with pytest.raises(HostUnreachable):
+        await getattr(client, method)()
+
+
+@pytest.mark.parametrize("method", ["show", "load", "unload"])
+async def test_rule_1_refused_work_on_a_model_is_an_unreachable_host(
+    method: str, fake: FakeOllama, client: Client
+) -> None:
+    fake.refuse()
+
+    with pytest.raises(HostUnreachable):
+        await getattr(client, method)(MODEL)
+
+
 async def test_rule_1_connection_closed_before_the_headers_is_an_unreachable_host(
     fake: FakeOllama, client: Client
 ) -> None:
