@@ -1,0 +1,114 @@
+"""`lobby bench`. What runs on Django is imported once its settings can be read, which is when the stack is up."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from lobby.bench import figures
+from lobby.bench.stack import running
+from lobby.embedded.child import StartFailed
+from lobby.embedded.supervisor import interrupted_by_signals
+
+app = typer.Typer(no_args_is_help=True)
+console = Console(highlight=False, markup=False, stderr=True)
+
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+Processes = Annotated[int, typer.Option(min=1, max=16)]
+
+
+@app.callback()
+def about() -> None:
+    """Measure this machine against the figures the project holds itself to."""
+
+
+@app.command()
+def chat(  # noqa: PLR0913, PLR0917 - the options of a command
+    chats: Annotated[str, typer.Option(help="How many at once, one measurement each.")] = "1,50,200",
+    tokens: Annotated[int, typer.Option(min=1, help="Of a reply.")] = 200,
+    rate: Annotated[float, typer.Option(min=1, help="Tokens per second of each reply.")] = 50,
+    rounds: Annotated[int, typer.Option(min=1, help="Questions of each chat.")] = 3,
+    sequence: Annotated[int, typer.Option(min=1, help="Questions of the one chat, one after another.")] = 40,
+    stops: Annotated[
+        int, typer.Option(min=1, help="Replies stopped mid-way, and as many before the first token.")
+    ] = 32,
+    idle_sockets: Annotated[int, typer.Option(min=0, help="Sockets that only stay open.")] = 0,
+    idle_seconds: Annotated[float, typer.Option(min=1, help="For how long.")] = 30,
+    web: Processes = 1,
+    workers: Processes = 1,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Times of a chat, and what it costs."""
+    machine = figures.machine()
+    with stack_or_exit(web=web, workers=workers) as (stack, doing):
+        from lobby.bench import rows  # noqa: PLC0415
+        from lobby.bench.chat import ChatBench, Size  # noqa: PLC0415
+
+        size = Size(numbers(chats), tokens, rate, rounds, sequence, stops, idle_sockets, idle_seconds)
+        bench = ChatBench(stack, rows.make_agent(host=stack.url("fake")), size, doing=doing)
+        bench.run()
+    counts = {"replies": len(bench.replies), "failed": len(bench.failed), "dropped": bench.dropped}
+    report(bench.figures, machine=machine, counts=counts, markdown=markdown, as_json=as_json)
+    for reply in bench.failed[:5]:
+        console.print(f"failed: {reply}", style="red")
+
+
+def numbers(text: str) -> list[int]:
+    try:
+        found = [int(word) for word in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list of numbers such as 1,50,200") from None
+    if min(found) < 1:
+        raise typer.BadParameter("there is no chat with fewer than one page")
+    return found
+
+
+@contextmanager
+def stack_or_exit(*, web: int, workers: int) -> Iterator[tuple[Any, Callable[[str], None]]]:
+    """A running stack, and where to say what is being done. Exits 1 with one line where it does not start."""
+    status = console.status("Starting")
+    try:
+        with interrupted_by_signals(), status, running(web=web, workers=workers, doing=teller(status)) as stack:
+            yield stack, teller(status)
+    except StartFailed as error:
+        console.print(str(error), style="bold red")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def teller(status: Status) -> Callable[[str], None]:
+    """A line that moves on a terminal, lines one after another elsewhere."""
+    return status.update if console.is_terminal else lambda words: console.print(words)
+
+
+def report(
+    found: Sequence[figures.Figure],
+    *,
+    machine: dict[str, str],
+    counts: dict[str, Any],
+    markdown: bool,
+    as_json: bool,
+) -> None:
+    out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+    if as_json:
+        print(json.dumps({"machine": machine, "counts": counts, "figures": [figure.as_json() for figure in found]}))
+    elif markdown:
+        print(
+            "\n".join(f"- {name}: {value}" for name, value in machine.items()), figures.as_markdown(found), sep="\n\n"
+        )
+    else:
+        for name, value in machine.items():
+            out.print(f"{name:12} {value}")
+        out.print(figures.as_table(found))
+
+
+if __name__ == "__main__":
+    app(prog_name="lobby bench")
