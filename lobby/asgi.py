@@ -13,7 +13,7 @@ from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E40
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.urls import path  # noqa: E402
 
-django = WSGIMiddleware(get_wsgi_application(), workers=8)
+django = WSGIMiddleware(get_wsgi_application(), workers=8)  # type: ignore[arg-type]  # the two type WSGI differently
 
 from agents.consumers import LiveConsumer  # noqa: E402  (the apps are ready from here on)
 from lobby.live import sse  # noqa: E402

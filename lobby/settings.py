@@ -234,7 +234,11 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {"httpx": {"level": "WARNING"}, "django_structlog": {"level": "WARNING"}},
+    "loggers": {
+        # Four doorbells a minute say nothing; what fails is logged as a warning or worse.
+        name: {"level": "WARNING"}
+        for name in ("httpx", "django_structlog", "celery.app.trace", "celery.worker.strategy", "celery.beat")
+    },
 }
 structlog.configure(
     processors=[

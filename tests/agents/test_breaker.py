@@ -11,6 +11,14 @@ NOW = 1000.0
 outcomes = st.lists(st.sampled_from(["ok", "slow", "failed"]), max_size=60)
 
 
+def failed(times: int) -> list[Outcome]:
+    return ["failed"] * times
+
+
+def slow(times: int) -> list[Outcome]:
+    return ["slow"] * times
+
+
 def after(*said: Outcome, state: State | None = None, now: float = NOW) -> State:
     state = state or State()
     for outcome in said:
@@ -19,8 +27,8 @@ def after(*said: Outcome, state: State | None = None, now: float = NOW) -> State
 
 
 def test_four_failures_leave_it_closed_and_the_fifth_opens_it() -> None:
-    assert after(*["failed"] * 4).slots(NOW) is None
-    opened = after(*["failed"] * 5)
+    assert after(*failed(4)).slots(NOW) is None
+    opened = after(*failed(5))
     assert (opened.slots(NOW), opened.open_until, opened.reason) == (0, NOW + FIRST_PAUSE, "down")
 
 
@@ -30,11 +38,11 @@ def test_half_of_the_window_failing_opens_it_and_less_does_not() -> None:
 
 
 def test_slow_host_is_throttled_instead_of_shut() -> None:
-    assert after(*["slow"] * 5).slots(NOW) == PROBES
+    assert after(*slow(5)).slots(NOW) == PROBES
 
 
 def test_half_open_lets_two_probes_in_and_two_good_ones_close_it() -> None:
-    opened = after(*["failed"] * 5)
+    opened = after(*failed(5))
     later = opened.open_until
     assert opened.slots(later) == PROBES
     assert after("ok", state=opened, now=later).slots(later) == PROBES
@@ -42,7 +50,7 @@ def test_half_open_lets_two_probes_in_and_two_good_ones_close_it() -> None:
 
 
 def test_failed_probe_doubles_the_pause_up_to_five_minutes() -> None:
-    state, pauses = after(*["failed"] * 5), []
+    state, pauses = after(*failed(5)), []
     for _ in range(5):
         now = state.open_until
         state = after("failed", state=state, now=now)
@@ -51,7 +59,7 @@ def test_failed_probe_doubles_the_pause_up_to_five_minutes() -> None:
 
 
 def test_what_was_under_way_when_it_opened_does_not_count() -> None:
-    opened = after(*["failed"] * 5)
+    opened = after(*failed(5))
     assert after("ok", "failed", "slow", state=opened) == opened
 
 

@@ -13,8 +13,8 @@ from tests.factories import make_run
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def make_running(worker: Worker, **fields: object) -> Run:
-    return make_run(status=Run.Status.RUNNING, worker=worker.pk, attempt=1, started_at=Now(), **fields)
+def make_running(worker: Worker) -> Run:
+    return make_run(status=Run.Status.RUNNING, worker=worker.pk, attempt=1, started_at=Now())
 
 
 def test_register_names_this_process_and_machine() -> None:
