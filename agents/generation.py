@@ -16,7 +16,7 @@ from agents.breaker import SLOW_SECONDS, Breakers, Outcome
 from agents.events import RunStarted
 from agents.livetext import LiveRun, Publisher
 from agents.models import Host, Run
-from agents.ollama import Chunk, Client, ContextFull, Deadlines, ModelFailed, OllamaError, Stats
+from agents.ollama import Chunk, Client, ContextFull, Deadlines, ModelFailed, ModelMissing, OllamaError, Stats
 
 COLD_FIRST_TOKEN = 300.0  # seconds, where the model has to be loaded first
 KNOWN_LOADED_SECONDS = 120.0  # after a reply; Ollama unloads after 5 min by default
@@ -98,7 +98,8 @@ class Generation:
             return {"status": Run.Status.DONE} | stream.result()
         if not isinstance(error, OllamaError):
             raise error
-        self.may_go_elsewhere = not self.live.has_begun and error.fault in ("host", "model")
+        is_the_hosts = error.fault in ("host", "model") or isinstance(error, ModelMissing)
+        self.may_go_elsewhere = is_the_hosts and not self.live.has_begun
         return {
             "status": Run.Status.INTERRUPTED if self.live.has_begun else Run.Status.FAILED,
             "error_kind": error.kind,

@@ -58,17 +58,14 @@ def capable(host: Host, model: str) -> bool:
 async def probe(host: Host, *, breakers: Breakers) -> None:
     """Ask a host for its version, its models and what is loaded, and write down what it said."""
     began = time.perf_counter()
-    client = Client(host.base_url)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(10), Client(host.base_url) as client:
             found = await _ask(client)
     except (OllamaError, TimeoutError) as error:
         reason = error.message if isinstance(error, OllamaError) else "It did not answer within 10 s."
         found = {"state": Host.State.DOWN, "state_reason": reason}
     else:
         found["latency_ms"] = round((time.perf_counter() - began) * 1000 / 3, 1)
-    finally:
-        await client.aclose()
     await in_database(Host.objects.filter(pk=host.pk).update, probed_at=Now(), **found)
     if host.state == Host.State.DOWN and found["state"] == Host.State.UP:
         await breakers.allow_probes(host.pk)

@@ -27,6 +27,13 @@ def test_probe_of_a_host_that_is_away_keeps_its_models_and_says_why() -> None:
     assert "127.0.0.1:9" in host.state_reason
 
 
+def test_probe_of_an_address_that_is_none_says_so() -> None:
+    host = make_host(base_url="nowhere", models=())
+    hosts.probe_all()
+    host.refresh_from_db()
+    assert (host.state, host.state_reason != "") == ("down", True)
+
+
 def test_disabled_host_is_not_asked(fake: FakeOllama) -> None:
     make_host(base_url=fake.url, is_enabled=False)
     hosts.probe_all()

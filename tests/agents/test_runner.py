@@ -183,6 +183,21 @@ def test_unreachable_host_is_left_for_another_that_has_the_model(runner: Runner,
     assert (run.status, run.host, run.attempt, run.text) == ("done", other, 2, expected_text(5))
 
 
+def test_host_that_lost_the_model_is_left_for_another_that_has_it(runner: Runner, fake: FakeOllama) -> None:
+    with FakeOllama(["another:latest"]) as poor:
+        make_host(models=("fake:latest",), base_url=poor.url, max_parallel=2)
+        other = make_host(models=("fake:latest",), base_url=fake.url)
+        fake.script(tokens=5)
+        run = ended(enqueue(runner=runner))
+    assert (run.status, run.host, run.text) == ("done", other, expected_text(5))
+
+
+def test_model_missing_everywhere_says_what_the_host_has(runner: Runner, fake: FakeOllama) -> None:
+    make_host(models=("gone:1b",), base_url=fake.url)
+    run = ended(enqueue(runner=runner, agent=make_agent(model="gone:1b")))
+    assert (run.error_kind, "fake:latest" in run.error) == ("model_missing", True)
+
+
 def test_breaker_opens_and_says_when_the_host_is_tried_again(runner: Runner) -> None:
     make_host(models=("fake:latest",), base_url="http://127.0.0.1:9")
     owner = make_user()
