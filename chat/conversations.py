@@ -19,8 +19,6 @@ from chat.models import Conversation, Message
 from chat.search import search
 from chat.text import clean_title
 
-AT_ONCE = 100  # conversations deleted for good in one transaction
-
 __all__ = [
     "delete",
     "forget",
@@ -96,18 +94,21 @@ def restore(conversation: Conversation) -> None:
         say_conversation(conversation, "restored")
 
 
-def forget(*, before: Combinable) -> int:
-    """Delete for good, runs and all, what was deleted before that time. How many conversations that were."""
+def forget(*, before: Combinable, at_once: int = 100) -> int:
+    """Delete for good, runs and all, what was deleted before that time. How many conversations that were.
+
+    One transaction takes `at_once` of them.
+    """
     forgotten = 0
-    while number := _forget_some(before):
+    while number := _forget_some(before, at_once):
         forgotten += number
     return forgotten
 
 
 @transaction.atomic
-def _forget_some(before: Combinable) -> int:
+def _forget_some(before: Combinable, most: int) -> int:
     rows = Conversation.objects.select_for_update().filter(deleted_at__lt=before)
-    ids = list(rows.values_list("pk", flat=True)[:AT_ONCE])
+    ids = list(rows.values_list("pk", flat=True)[:most])
     subjects = [*ids, *Message.objects.filter(conversation__in=ids).values_list("pk", flat=True)]
     Conversation.objects.filter(pk__in=ids).delete()
     Run.objects.filter(subject__in=subjects).delete()

@@ -57,8 +57,8 @@ def clean(said: str) -> str:
     line = next((line for line in said.splitlines() if re.search(r"\w", line)), "")
     line = re.sub(r"^\W*(title|titel|titre|título)\W*:\W*", "", line, flags=re.IGNORECASE)
     line = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", line)
-    line = re.sub(r"</?\w[^>]*>|[*_`#~<>|\\\"“”„«»]|[\x00-\x1f]", "", line)
-    line = " ".join(line.split()).strip("'‘’ ").lstrip("-–—•. ").rstrip(".,;: ")
+    line = re.sub(r"</?\w[^>]*>|[*`~<>|\\\"“”„«»]|[\x00-\x1f]", "", line)
+    line = " ".join(line.split()).strip("'‘’_ ").lstrip("#-–—•. ").rstrip(".,;: ")
     if len(line) <= LONGEST:
         return line
     return line[: LONGEST - 1].rsplit(" ", 1)[0].rstrip(".,;: ") + "…"

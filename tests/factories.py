@@ -28,6 +28,11 @@ def make_user(username: str = "alice", **fields: Any) -> User:
     return User.objects.create_user(username, password=fields.pop("password", PASSWORD), **fields)
 
 
+def alice() -> User:
+    """The one owner of whatever was made without naming one."""
+    return User.objects.filter(username="alice").first() or make_user()
+
+
 def make_admin(username: str = "carol", **fields: Any) -> User:
     return make_user(username, is_staff=True, is_superuser=True, **fields)
 
@@ -57,7 +62,7 @@ def make_agent(slug: str | None = None, **fields: Any) -> Agent:
 
 
 def make_conversation(*, owner: User | None = None, agent: Agent | None = None, **fields: Any) -> Conversation:
-    return Conversation.objects.create(owner=owner or make_user(), agent=agent or make_agent(), **fields)
+    return Conversation.objects.create(owner=owner or alice(), agent=agent or make_agent(), **fields)
 
 
 def make_message(
@@ -88,4 +93,4 @@ def make_run(
         "messages": [{"role": "user", "content": "What is a lease?"}],
         "subject": uuid4() if subject is None else subject.pk,
     }
-    return Run.objects.create(owner=owner or make_user(), agent=agent or make_agent(), **defaults | fields)
+    return Run.objects.create(owner=owner or alice(), agent=agent or make_agent(), **defaults | fields)
