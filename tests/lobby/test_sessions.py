@@ -1,0 +1,120 @@
+"""Sockets end with the right to them, at most 5 s after it: on a real web process."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from websockets.exceptions import ConnectionClosed
+
+from lobby.embedded.child import Child
+from tests.factories import PASSWORD, make_conversation, make_user
+from tests.lobby.live.sockets import Socket, is_event, sign_in, socket
+from tests.processes import web_process
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SIGNED_OUT, COME_BACK = 4401, 4000
+
+
+@pytest.fixture(scope="module")
+def web(django_db_setup: None, django_db_blocker: Any) -> Iterator[Child]:
+    with django_db_blocker.unblock(), web_process() as process:
+        yield process
+
+
+@pytest.fixture
+def alice(transactional_db: None) -> User:
+    return make_user()
+
+
+def close_code(page: Socket) -> int:
+    """The code with which the socket closes, within 5 s."""
+    until = time.monotonic() + 5
+    with pytest.raises(ConnectionClosed) as closing:
+        page.until(lambda _: time.monotonic() > until)
+    assert closing.value.rcvd is not None
+    return closing.value.rcvd.code
+
+
+def sign_out(user: User) -> None:
+    """In another browser."""
+    other = Client()
+    other.force_login(user)
+    other.post("/sign-out/")
+
+
+def deactivate(user: User) -> None:
+    user.is_active = False
+    user.save()
+
+
+def change_password(user: User) -> None:
+    user.set_password("another long phrase")
+    user.save()
+
+
+def promote(user: User) -> None:
+    user.is_staff = True
+    user.save()
+
+
+def join_group(user: User) -> None:
+    user.groups.add(Group.objects.create(name="operators"))
+
+
+@pytest.mark.parametrize(
+    "change, code",
+    [
+        (deactivate, SIGNED_OUT),
+        (change_password, SIGNED_OUT),
+        (User.delete, SIGNED_OUT),
+        (promote, COME_BACK),
+        (join_group, COME_BACK),
+        (sign_out, COME_BACK),
+    ],
+)
+def test_socket_closes_when_the_right_to_it_may_have_changed(
+    web: Child, alice: User, change: Callable[[User], object], code: int
+) -> None:
+    with socket(web.url, session=sign_in(alice)) as page:
+        page.until(is_event("snapshot"))
+        change(alice)
+        assert close_code(page) == code
+
+
+def test_signing_out_closes_the_socket_of_that_browser_for_good(web: Child, alice: User) -> None:
+    browser = Client()
+    browser.post("/sign-in/", {"username": "alice", "password": PASSWORD})
+    session = browser.cookies["sessionid"].value
+
+    with socket(web.url, session=session) as page:
+        page.until(is_event("snapshot"))
+        browser.post("/sign-out/")
+        assert close_code(page) == SIGNED_OUT
+    with socket(web.url, session=session) as page:
+        assert close_code(page) == SIGNED_OUT
+
+
+def test_page_that_comes_back_is_not_sent_away_again(web: Child, alice: User) -> None:
+    session, topic = sign_in(alice), make_conversation(owner=alice).topic
+    with socket(web.url, session=session) as page:
+        page.until(is_event("snapshot"))
+        promote(alice)
+        assert close_code(page) == COME_BACK
+
+    with socket(web.url, session=session) as page:
+        page.send(attach=topic)
+        page.until(lambda frame: frame.get("topic") == topic)
+        page.send(ping=1)
+        assert page.receive() == {"pong": 1}
+
+
+def test_socket_of_another_user_stays(web: Child, alice: User) -> None:
+    with socket(web.url, session=sign_in(make_user("bob"))) as page:
+        page.until(is_event("snapshot"))
+        deactivate(alice)
+        page.send(ping=1)
+        assert page.receive() == {"pong": 1}
