@@ -13,7 +13,7 @@ from agents import runs
 from agents.breaker import Gates
 from agents.events import RunQueued
 from agents.hosts import capable
-from agents.models import Host, Run
+from agents.models import Host, Run, Worker
 from lobby.live.connections import sync_redis
 from lobby.live.streams import add, encode
 
@@ -55,7 +55,7 @@ def _is_down(host: Host) -> bool:
 def _claim_for(host: Host, *, most: int, worker: UUID, cursor: str, gates: Gates) -> list[Run]:
     with transaction.atomic():
         locked = Host.objects.enabled().select_for_update().filter(pk=host.pk).first()
-        if locked is None:
+        if locked is None or not _is_registered(worker):
             return []
         free = gates.slots(locked.pk, locked.max_parallel) - Run.objects.running().filter(host=host).count()
         line = in_order(_fitting(locked, gates), loaded=locked.loaded)
@@ -74,6 +74,11 @@ def _claim_for(host: Host, *, most: int, worker: UUID, cursor: str, gates: Gates
         )
         mine = Run.objects.filter(pk__in=ids, worker=worker, status=Run.Status.RUNNING)
         return list(mine.select_related("host", "agent").order_by("priority", "queued_at"))
+
+
+def _is_registered(worker: UUID) -> bool:
+    """Who was declared dead claims nothing until it has noticed; its row is kept from the reaper meanwhile."""
+    return Worker.objects.select_for_update(no_key=True).filter(pk=worker).exists()
 
 
 def _fitting(host: Host, gates: Gates) -> QuerySet[Run]:

@@ -33,7 +33,7 @@ def enqueue(owner: Any, **changes: Any) -> Run:
 
 
 def claim(worker: UUID | None = None) -> list[Run]:
-    return queue.claim(worker=worker or uuid4(), cursor="5-0", gates=OPEN)
+    return queue.claim(worker=worker or leases.register().pk, cursor="5-0", gates=OPEN)
 
 
 def test_claim_takes_no_more_than_the_hosts_slots() -> None:
@@ -82,6 +82,12 @@ def test_enqueue_beyond_the_hourly_limit_says_when_to_try_again(settings: Any) -
     with pytest.raises(TooManyRuns, match="limit of 1 answers an hour") as refusal:
         enqueue(alice)
     assert 3500 < (refusal.value.retry_after or 0) <= 3600
+
+
+def test_claim_of_a_worker_that_was_declared_dead_gets_nothing() -> None:
+    make_host()
+    enqueue(make_user())
+    assert claim(uuid4()) == []
 
 
 def test_claim_prefers_priority_then_the_owner_with_fewer_runs_then_age() -> None:
