@@ -27,7 +27,7 @@ log = structlog.get_logger()
 MAX_TOPICS = 50
 RECHECK_SECONDS = 60
 SIGNED_OUT = 4401  # close code: sign in again
-COME_BACK = 4000  # close code: connect again, with your rights as they are now
+COME_BACK = 4000  # close code: a session has ended or rights have changed; connect again with what you have now
 BROKEN = 1011  # close code: our fault
 SESSION_ENDED = b'"session.ended"'
 
@@ -116,7 +116,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             for text in frames:
                 await self.send_frame(text)
                 if SESSION_ENDED.decode() in text and text.startswith('{"topic":"user:'):
-                    return await self.end()
+                    await self.close(COME_BACK)
+                    return
             for topic in overflowed:
                 await self.attach(topic)
 
@@ -126,15 +127,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.end_if_signed_out()
 
     async def end_if_signed_out(self) -> None:
-        if not await self.is_signed_in():
-            await self.close(SIGNED_OUT)
-
-    async def end(self) -> None:
-        """Another session may have ended, or rights have changed: a page that is still signed in comes back at once."""
-        await self.close(COME_BACK if await self.is_signed_in() else SIGNED_OUT)
-
-    async def is_signed_in(self) -> bool:
-        return await in_database(_still_signed_in, self.scope["session"], self.user.pk)
+        if not await in_database(_still_signed_in, self.scope["session"], self.user.pk):
+            await self.close(COME_BACK)
 
     async def send_frame(self, text: str) -> None:
         await self.base_send({"type": "websocket.send", "text": text})

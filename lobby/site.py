@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 from csp.constants import UNSAFE_EVAL, UNSAFE_INLINE
 from csp.decorators import csp_update
-from django.contrib.auth.views import LogoutView
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.sites import UnfoldAdminSite
 
 from lobby import audit
+from lobby.accounts.views import sign_out
 
 # What unfold's pages need on top: Alpine evaluates attributes and sets styles. Our own pages never get this.
 ADMIN_CSP = {"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]}
@@ -34,7 +34,7 @@ class LobbySite(UnfoldAdminSite):  # type: ignore[misc]
         return redirect(f"{reverse('sign-in')}?{urlencode({'next': target})}")
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return LogoutView.as_view()(request)
+        return sign_out(request)
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         return redirect("password")

@@ -6,7 +6,8 @@ from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, LogoutView
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -39,6 +40,9 @@ class SignIn(LoginView):
         return _with_status(super().form_invalid(form), form)
 
 
+sign_out = transaction.atomic(LogoutView.as_view())  # sockets are told on commit: when the session is gone
+
+
 @never_cache
 @sensitive_post_parameters()
 @require_http_methods(["GET", "POST"])
@@ -60,6 +64,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @login_required
 @require_http_methods(["GET", "POST"])
+@transaction.atomic
 def password(request: HttpRequest) -> HttpResponse:
     """A new password ends every other session of the user; who came by the one-time link sets a first one."""
     user = request.user

@@ -150,7 +150,7 @@ def test_socket_closes_when_its_session_ends(web: Child, alice: User) -> None:
         with pytest.raises(ConnectionClosed) as closing:
             page.until(lambda _: False)
     assert closing.value.rcvd is not None
-    assert closing.value.rcvd.code == 4401
+    assert closing.value.rcvd.code == 4000
 
 
 def test_slow_reader_is_sent_a_fresh_snapshot_and_misses_nothing_after_it(web: Child, alice: User) -> None:

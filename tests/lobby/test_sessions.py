@@ -39,8 +39,7 @@ def close_code(page: Socket) -> int:
     return closing.value.rcvd.code
 
 
-def sign_out(user: User) -> None:
-    """In another browser."""
+def sign_out_elsewhere(user: User) -> None:
     other = Client()
     other.force_login(user)
     other.post("/sign-out/")
@@ -65,27 +64,42 @@ def join_group(user: User) -> None:
     user.groups.add(Group.objects.create(name="operators"))
 
 
+def comes_back_as(web: Child, session: str) -> bool:
+    """Whether a page with this session is let in again."""
+    with socket(web.url, session=session) as page:
+        try:
+            page.send(ping=1)
+            page.until(lambda frame: "pong" in frame)
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            assert closed.rcvd.code == SIGNED_OUT
+            return False
+    return True
+
+
 @pytest.mark.parametrize(
-    "change, code",
+    "change, stays",
     [
-        (deactivate, SIGNED_OUT),
-        (change_password, SIGNED_OUT),
-        (User.delete, SIGNED_OUT),
-        (promote, COME_BACK),
-        (join_group, COME_BACK),
-        (sign_out, COME_BACK),
+        (deactivate, False),
+        (change_password, False),
+        (User.delete, False),
+        (promote, True),
+        (join_group, True),
+        (sign_out_elsewhere, True),
     ],
 )
 def test_socket_closes_when_the_right_to_it_may_have_changed(
-    web: Child, alice: User, change: Callable[[User], object], code: int
+    web: Child, alice: User, change: Callable[[User], object], stays: bool
 ) -> None:
-    with socket(web.url, session=sign_in(alice)) as page:
+    session = sign_in(alice)
+    with socket(web.url, session=session) as page:
         page.until(is_event("snapshot"))
         change(alice)
-        assert close_code(page) == code
+        assert close_code(page) == COME_BACK
+    assert comes_back_as(web, session) is stays
 
 
-def test_signing_out_closes_the_socket_of_that_browser_for_good(web: Child, alice: User) -> None:
+def test_signing_out_ends_the_socket_of_that_browser_for_good(web: Child, alice: User) -> None:
     browser = Client()
     browser.post("/sign-in/", {"username": "alice", "password": PASSWORD})
     session = browser.cookies["sessionid"].value
@@ -93,9 +107,20 @@ def test_signing_out_closes_the_socket_of_that_browser_for_good(web: Child, alic
     with socket(web.url, session=session) as page:
         page.until(is_event("snapshot"))
         browser.post("/sign-out/")
-        assert close_code(page) == SIGNED_OUT
-    with socket(web.url, session=session) as page:
-        assert close_code(page) == SIGNED_OUT
+        assert close_code(page) == COME_BACK
+        assert not comes_back_as(web, session)
+
+
+def test_changing_the_password_leaves_the_other_tabs_of_that_browser_signed_in(web: Child, alice: User) -> None:
+    browser = Client()
+    browser.post("/sign-in/", {"username": "alice", "password": PASSWORD})
+    new = "another long phrase"
+
+    with socket(web.url, session=browser.cookies["sessionid"].value) as page:
+        page.until(is_event("snapshot"))
+        browser.post("/password/", {"old_password": PASSWORD, "new_password1": new, "new_password2": new})
+        assert close_code(page) == COME_BACK
+    assert comes_back_as(web, browser.cookies["sessionid"].value)
 
 
 def test_page_that_comes_back_is_not_sent_away_again(web: Child, alice: User) -> None:
