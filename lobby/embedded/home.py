@@ -29,12 +29,20 @@ def open_home(home: Path) -> None:
     """Make the folder, closed to other users, and check that it can be written to. Raises StartFailed."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not is_ours(home):
+            raise StartFailed(f"LOBBY_HOME {home} holds other things: name an empty folder, or one that is not there")
         home.chmod(0o700)
         probe = folder(home, "run") / "writable"
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise StartFailed(f"LOBBY_HOME {home} can't be written to: {error.strerror}") from error
+
+
+def is_ours(home: Path) -> bool:
+    """Or empty. Somebody's /tmp is not to be closed to the others."""
+    names = {path.name for path in home.iterdir()}
+    return not names or bool(names & {"secret_key", "lock", "run"})
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def start(home: Path, *, durable: bool = True) -> child.Child:
     Raises child.StartFailed. Ends a server that a killed run left over on the same data.
     """
     data = home / "postgres"
-    owner = owner_for_root()
+    owner = owner_for_root(data)
     if not (data / "PG_VERSION").exists():
         create_cluster(data, owner=owner, home=home)
     check_version(data)
@@ -69,12 +69,17 @@ def program(name: str) -> Path:
     return Path(package.origin).parent / f"pginstall{VERSION}" / "bin" / name
 
 
-def owner_for_root() -> str:
-    """`uid:gid` to run as where we are root, as PostgreSQL refuses to; empty for an ordinary user."""
+def owner_for_root(data: Path) -> str:
+    """`uid:gid` to run as where we are root, as PostgreSQL refuses to; empty for an ordinary user.
+
+    Data that is there already keeps its owner, who may have made it before somebody came with sudo.
+    """
     if os.geteuid() != 0:
         return ""
     if sys.platform != "linux":
         raise child.StartFailed("PostgreSQL does not run as root: start Agent Lobby as an ordinary user")
+    if data.exists():
+        return f"{data.stat().st_uid}:{data.stat().st_gid}"
     nobody = pwd.getpwnam("nobody")
     return f"{nobody.pw_uid}:{nobody.pw_gid}"
 
@@ -101,7 +106,7 @@ def create_cluster(data: Path, *, owner: str, home: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise child.StartFailed(f"PostgreSQL could not make its data folder {data}: {done.stderr.strip()}")
+        raise child.StartFailed(f"PostgreSQL could not make its data folder {data}: {' '.join(done.stderr.split())}")
     draft.rename(data)
 
 
