@@ -1,9 +1,8 @@
 """Ends runs as a worker does: claimed from the line, then finished."""
 
 from typing import Any
-from uuid import uuid4
 
-from agents import queue, runs
+from agents import leases, queue, runs
 from agents.breaker import Gates
 from agents.models import Run
 from chat.models import Message
@@ -24,7 +23,12 @@ def refuse(message: Message, *, n_prompt_tokens: int, n_ctx: int) -> Message:
     return end(message, status=Run.Status.FAILED, error_kind="context_full", error="Too long.", error_detail=detail)
 
 
+def claim(*, cursor: str = "0-1") -> list[Run]:
+    """What a worker takes for the next host with free slots."""
+    return queue.claim(worker=leases.register().pk, cursor=cursor, gates=Gates({}, now=0))
+
+
 def end_run(run: Run, *, status: str = Run.Status.DONE, **result: Any) -> None:
-    while queue.claim(worker=uuid4(), cursor="0-1", gates=Gates({}, now=0)):
+    while claim():
         pass
     assert runs.finish(Run.objects.get(pk=run.pk), status=status, **result)
