@@ -89,6 +89,7 @@ class ChatBench:
         report, _ = self.visit("together", pages=1, rounds=self.size.sequence, tokens=SHORT)
         self.count(report)
         self.add("added time to first token, 1 chat", "ms", waits(report.replies), 30)
+        self.add_parts(report, "1 chat")
 
     def measure_many(self, chats: int) -> None:
         self.measure_together(chats)
@@ -108,7 +109,19 @@ class ChatBench:
         bar = 150 if chats <= 50 else None  # noqa: PLR2004 - design: runs.md
         self.add(f"added time to first token, {chats} chats in their own time", "ms", waits(report.replies), bar)
         self.add(f"whole reply, {chats} chats in their own time", "s", lengths(report.replies), self.length_bar)
+        self.add_parts(report, f"{chats} chats")
         self.add_cost(report, cost, chats=chats)
+
+    def add_parts(self, report: Report, words: str) -> None:
+        """Where the time to the first token goes."""
+        seen = self.stack.seen()
+        pairs = zip(seen["bodies"], seen["streams"], strict=True)
+        streams = {body["messages"][-1]["content"]: stream for body, stream in pairs}
+        replies = [(reply, streams[reply.question]) for reply in report.replies if reply.question in streams]
+        asked = [1000 * (stream["asked"] - reply.posted) for reply, stream in replies]
+        said = [1000 * (reply.first - stream["first_token"]) for reply, stream in replies if reply.first]
+        self.add(f"  of it from the question to the model, {words}", "ms", asked)
+        self.add(f"  of it from the model's first token to the page, {words}", "ms", said)
 
     def add_cost(self, report: Report, cost: Cost, *, chats: int) -> None:
         thousands = len(report.replies) * self.size.tokens / 1000

@@ -157,11 +157,18 @@ class Page:
         give_up = time.monotonic() + within
         while True:
             try:
-                return await self._request_once(method, path, body)
+                return await self._request_as_browsers_do(method, path, body)
             except (aiohttp.ClientError, TimeoutError, Unreachable) as error:
                 if time.monotonic() > give_up:
                     raise Unreachable(f"{method} {path}: {error!r}") from error
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _request_as_browsers_do(self, method: str, path: str, body: Any) -> Any:
+        """They ask once more where the server closed a kept connection just as they used it."""
+        try:
+            return await self._request_once(method, path, body)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            return await self._request_once(method, path, body)
 
     async def _request_once(self, method: str, path: str, body: Any) -> Any:
         headers = self.person.headers | ({"Content-Type": "application/json"} if body is not None else {})
