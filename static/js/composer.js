@@ -158,9 +158,8 @@ class LobbyComposer extends HTMLElement {
     this.dataset.agentSlug = pick;
     for (const item of this.querySelectorAll("[data-pick]")) item.setAttribute("aria-checked", String(item === choice));
     const picker = this.querySelector(".picker");
-    picker.setAttribute("aria-label", `Who answers: ${name}`);
     picker.querySelector(".tag").replaceWith(choice.querySelector(".tag").cloneNode(true));
-    picker.querySelector("span:not(.tag)").textContent = name;
+    picker.querySelector("[data-picked]").textContent = name;
     this.area.placeholder = `Ask ${name}`;
   }
 

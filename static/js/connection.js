@@ -15,6 +15,7 @@ class LobbyConnection extends HTMLElement {
 
   #changed() {
     clearTimeout(this.#timer);
+    if (!navigator.onLine) return this.#lost();
     if (live.state === "open") return this.replaceChildren();
     if (live.state === "signed-out") return this.#signedOut();
     if (live.state === "lost") this.#timer = setTimeout(() => this.#lost(), PATIENCE_MS);

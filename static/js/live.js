@@ -11,16 +11,14 @@ class Live extends EventTarget {
   #topics = new Map(); // topic → {listener, cursor}
   #failures = 0;
   #retry = 0;
-  #ping = 0;
   #watchdog = 0;
   state = "idle";
 
   start(path) {
     this.path = path;
     this.#connect();
-    this.#ping = setInterval(() => this.#probe(), PING_EVERY_MS);
-    addEventListener("online", () => this.#hurry());
-    addEventListener("offline", () => this.#probe());
+    setInterval(() => this.#probe(), PING_EVERY_MS);
+    addEventListener("online", () => this.#renew());
     addEventListener("pageshow", (event) => event.persisted && this.#hurry());
     document.addEventListener("visibilitychange", () => document.hidden || this.#hurry());
   }
@@ -103,12 +101,20 @@ class Live extends EventTarget {
     if (this.#socket?.readyState !== WebSocket.OPEN || this.#watchdog) return;
     this.#send({ ping: 1 });
     const socket = this.#socket;
-    this.#watchdog = setTimeout(() => {
-      if (socket !== this.#socket) return;
-      socket.onclose = null;
-      socket.close();
-      this.#closed(0);
-    }, PONG_WITHIN_MS);
+    this.#watchdog = setTimeout(() => socket === this.#socket && this.#drop(), PONG_WITHIN_MS);
+  }
+
+  /** Not waiting for a goodbye that may never come. */
+  #drop() {
+    this.#socket.onclose = null;
+    this.#socket.close();
+    this.#closed(0);
+  }
+
+  /** The network is another one now: no old connection can be trusted. */
+  #renew() {
+    if (this.#socket) this.#drop();
+    this.#hurry();
   }
 
   #hurry() {

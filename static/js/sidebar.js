@@ -110,8 +110,10 @@ class LobbySidebar extends HTMLElement {
     Object.assign(input, { value: item.dataset.title, maxLength: 120 });
     input.setAttribute("aria-label", "Title");
     const link = item.querySelector("a");
+    let isDone = false;
     const done = (save) => {
-      if (!input.isConnected) return;
+      if (isDone) return; // taking the input away blurs it
+      isDone = true;
       input.replaceWith(link);
       const title = input.value.trim();
       if (save && title && title !== item.dataset.title) this.#change(item, { title });
