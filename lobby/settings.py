@@ -10,6 +10,7 @@ import psycopg.conninfo
 import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from lobby import env
 
@@ -219,7 +220,12 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
-UNFOLD = {"SITE_TITLE": "Agent Lobby", "SITE_HEADER": "Agent Lobby", "SHOW_BACK_BUTTON": True}
+UNFOLD = {
+    "SITE_TITLE": "Agent Lobby",
+    "SITE_HEADER": "Agent Lobby",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("favicon.svg")}],
+    "SHOW_BACK_BUTTON": True,
+}
 
 LOGGING = {
     "version": 1,
