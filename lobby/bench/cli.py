@@ -1,5 +1,6 @@
 """`lobby bench`. What runs on Django is imported once its settings can be read, which is when the stack is up."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,33 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of a command
     report(bench.figures, machine=machine, counts=counts, markdown=markdown, as_json=as_json)
     for reply in bench.failed[:5]:
         console.print(f"failed: {reply}", style="red")
+
+
+@app.command()
+def chaos(  # noqa: PLR0913, PLR0917
+    kills: Annotated[int, typer.Option(min=1, help="Kills, reloads and cuts; freezes and restarts on top.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed does the same in the same order.")] = 1,
+    chats: Annotated[int, typer.Option(min=1, max=100, help="That go on meanwhile.")] = 8,
+    tokens: Annotated[int, typer.Option(min=1, help="Of a reply.")] = 150,
+    rate: Annotated[float, typer.Option(min=1, help="Tokens per second of each reply.")] = 50,
+    web: Processes = 2,
+    workers: Processes = 2,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Kill, freeze, reload and cut, and count what is lost: nothing may be. Takes some ten minutes."""
+    machine = figures.machine()
+    with stack_or_exit(web=web, workers=workers) as (stack, doing):
+        from lobby.bench import rows  # noqa: PLC0415
+        from lobby.bench.chaos import ChaosBench  # noqa: PLC0415
+
+        agent = rows.make_agent(host=stack.url("fake"))
+        bench = ChaosBench(stack, agent, chats, tokens, rate, kills, seed, doing=doing)
+        asyncio.run(bench.run())
+    counts = {"replies": len(bench.asked), **bench.counts}
+    report(bench.figures, machine=machine, counts=counts, markdown=markdown, as_json=as_json)
+    for asked in bench.problems()[:5]:
+        console.print(f"not done: {asked.question} {asked.run} {asked.status} {asked.problem}", style="red")
 
 
 def numbers(text: str) -> list[int]:

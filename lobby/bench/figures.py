@@ -32,9 +32,9 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        if self.bar is None:
+        if self.bar is None or not self.values:
             return ""
-        return "ok" if self.values and percentile(self.values, SHARE) <= self.bar else "over"
+        return "ok" if percentile(self.values, SHARE) <= self.bar else "over"
 
     def row(self) -> list[str]:
         several = len(self.values) > 1

@@ -37,6 +37,7 @@ class Live:
     error_kind: str = ""
     frames: int = 0
     attempts: dict[int, float] = field(default_factory=dict)  # when each one's first text came
+    fetched: bool = False  # the text is what the server had at the end, not what was heard
     over: asyncio.Event = field(default_factory=asyncio.Event)
     started: asyncio.Event = field(default_factory=asyncio.Event)
     speaking: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,6 +107,7 @@ class Page:
         self.gaps = 0
         self.server_errors = 0
         self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._fetching: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Connect, and follow the topic from the last cursor on. Raises aiohttp.ClientError."""
@@ -151,6 +153,7 @@ class Page:
         live = self.lives[run]
         if message["status"] in OVER and not live.over.is_set():
             live.pieces[:] = [message["text"]]
+            live.fetched = True
             live.end(message["status"], message["error_kind"])
 
     async def request(self, method: str, path: str, body: Any = None, *, within: float = 0.0) -> Any:
@@ -223,7 +226,16 @@ class Page:
                 live.restart(run["attempt"])
             if run["attempt"] == live.attempt and run["text"]:
                 live.take(0, run["text"])
+        self._fetch_ended(unfinished={run["run"] for run in runs})
         self.attached.set()
+
+    def _fetch_ended(self, *, unfinished: set[str]) -> None:
+        """A reply that is written no more ended while nobody listened."""
+        for run, live in self.lives.items():
+            if run in self.messages and run not in unfinished and not live.over.is_set():
+                task = asyncio.create_task(self.refetch(run, within=PATIENCE))
+                self._fetching.add(task)
+                task.add_done_callback(self._fetching.discard)
 
     async def _attach(self, after: str) -> None:
         await self._send({"attach": self.topic, "after": after})
