@@ -10,7 +10,7 @@ from lobby.embedded.model_server.engine import Busy, Engine
 from lobby.embedded.model_server.llama import Llama, Refused, RunnerDied
 from lobby.embedded.model_server.prompt import Prompt, fitting, render
 from lobby.embedded.model_server.request import LEAST_CONTEXT, Chat, Options, read_options
-from lobby.embedded.model_server.schema import invalid_request, schema_for
+from lobby.embedded.model_server.schema import invalid_request, refusal_of, schema_for
 from lobby.embedded.model_server.weights import NAME, Weights
 from lobby.embedded.model_server.wire import Fault, StreamFault, now
 
@@ -87,6 +87,8 @@ async def generate(chat: Chat, *, llama: Llama, options: Options, clock: Clock) 
     is_begun = False
     async with llama.slots:  # waiting here is silent, as in Ollama
         try:
+            if "json_schema" in request and not await llama.follows(request):
+                raise refusal_of(chat.format)
             async with aclosing(llama.complete(request)) as events:
                 async for event in events:
                     if event["stop"]:
@@ -115,7 +117,7 @@ async def completion(chat: Chat, *, llama: Llama, options: Options) -> Chunk:
         "top_p": options.top_p,
         "min_p": options.min_p,
         "typical_p": options.typical_p,
-        "repeat_last_n": options.repeat_last_n,
+        "repeat_last_n": llama.context if options.repeat_last_n < 0 else options.repeat_last_n,
         "repeat_penalty": options.repeat_penalty,
         "presence_penalty": options.presence_penalty,
         "frequency_penalty": options.frequency_penalty,

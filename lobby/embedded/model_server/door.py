@@ -71,6 +71,8 @@ class Attention:
             await self.app(scope, receive, send)
             return
         body = await read_body(receive)
+        if body is None:
+            return
         gone = asyncio.ensure_future(receive())  # after the body, the only thing to come is the end
         work = asyncio.ensure_future(self.app(scope, replay(body, gone), send))
         try:
@@ -83,13 +85,16 @@ class Attention:
             gone.cancel()
 
 
-async def read_body(receive: Receive) -> bytes:
-    body = b""
+async def read_body(receive: Receive) -> bytes | None:
+    """None where the client left before it had sent all."""
+    body = bytearray()
     while True:
         message = await receive()
-        body += bytes(message.get("body", b""))
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def replay(body: bytes, gone: "asyncio.Future[Message]") -> Receive:

@@ -12,7 +12,6 @@ import httpx
 from lobby.embedded.model_server.llama import Llama, connect
 
 KEEP_ALIVE = 300.0  # seconds a model stays loaded after its last request
-FOREVER = 292 * 365 * 86_400.0  # seconds, as long as Ollama's longest
 
 
 class Busy(Exception):

@@ -7,6 +7,7 @@ import secrets
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import orjson
 import psutil
 
 RUNNER = Path(__file__).with_name("runner.py")
+NOT_JSON = "Z"
 CONNECT = 10  # seconds; an answer may take as long as it takes, a dead runner breaks the connection
 
 
@@ -50,6 +52,7 @@ class Llama:
         self._client = client
         self._headers = {"Authorization": f"Bearer {launch.key}"}
         self._url = ""
+        self._followed: set[str] = set()
 
     @classmethod
     async def start(cls, weights: Path, *, context: int, parallel: int, client: httpx.AsyncClient) -> "Llama":
@@ -98,6 +101,24 @@ class Llama:
         except httpx.TransportError as error:
             raise RunnerDied(str(error)) from error
         return list(orjson.loads(answer.content)["tokens"])
+
+    async def follows(self, request: dict[str, Any]) -> bool:
+        """Whether this completion is bound by its schema. Raises Refused, RunnerDied.
+
+        llama.cpp as built here says nothing about a schema it does not understand and lets the model say anything. So
+        each new one is tried: one token, which is urged to be what no JSON begins with. The prompt that is read for it
+        need not be read again.
+        """
+        schema = json.dumps(request["json_schema"])
+        if schema in self._followed:
+            return True
+        trial = {**request, "n_predict": 1, "temperature": 0, "logit_bias": [[NOT_JSON, 100]]}
+        async with aclosing(self.complete(trial)) as events:
+            said = "".join([event["content"] async for event in events])
+        if said == NOT_JSON:
+            return False
+        self._followed.add(schema)
+        return True
 
     async def complete(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """The events of one completion as llama.cpp sends them. Closing it frees the slot. Raises Refused, RunnerDied.

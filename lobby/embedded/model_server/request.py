@@ -107,7 +107,7 @@ def read_chat(body: bytes) -> Chat:
         model=given.get("model", ""),
         messages=[read_message(message) for message in given.get("messages", [])],
         given_options=given.get("options", {}),
-        format=given.get("format") or None,
+        format=given.get("format"),
         keep_alive=seconds(given["keep_alive"]) if "keep_alive" in given else None,
         stream=given.get("stream", True),
         thinks=read_think(given.get("think", False)),

@@ -14,7 +14,7 @@ import xllamacpp
 
 BATCH = 128  # tokens; between two batches others get their turn and a cancelled prompt ends
 PROMPT_CACHE = 256  # MiB for the prompts of conversations that lost their slot
-ERRORS_ONLY = 1
+SILENT = 0  # a refused prompt is not worth a line; what stops a load is raised
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def parameters(launch: dict[str, Any]) -> xllamacpp.CommonParams:
     chosen.cpuparams.poll = chosen.cpuparams_batch.poll = 0  # no busy waiting: the machine has other work
     chosen.ctx_shift = True
     chosen.cache_ram_mib = PROMPT_CACHE
-    chosen.verbosity = ERRORS_ONLY
+    chosen.verbosity = SILENT
     chosen.use_jinja = chosen.warmup = chosen.fit_params = chosen.ui = False
     return chosen
 

@@ -1,14 +1,14 @@
 """What `format` may be, and the JSON schema that llama.cpp is given for it."""
 
-from collections.abc import Mapping
+import json
 from typing import Any
 
 import orjson
 
 from lobby.embedded.model_server.wire import StreamFault
 
-# Space between JSON's tokens: at most one line and its indentation, so that a small model cannot go on with it.
-WHITE_SPACE = {"whitespace_pattern": r"( |\n[ ]{0,20})?"}
+# Fixed: where any white space is allowed between JSON's tokens, a small model goes on with it for ever.
+SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 ANY_OBJECT = {"type": "object"}
 NOT_ENFORCED = {  # what Ollama's grammar leaves out too; the caller checks the answer anyway
     *("not", "if", "then", "else", "contains", "minContains", "maxContains", "uniqueItems", "propertyNames"),
@@ -21,32 +21,37 @@ SINGLE = ("items", "additionalProperties")
 
 def schema_for(format: Any) -> dict[str, Any] | None:
     """None: any text. Raises StreamFault where `format` is neither "json" nor a schema that can be followed."""
-    if format is None:
+    if format in (None, ""):
         return None
     if format == "json":
-        return {**ANY_OBJECT, "x-guidance": WHITE_SPACE}
+        return {**ANY_OBJECT, "x-guidance": SPACING}
     if not isinstance(format, dict):
         raw = orjson.dumps(format).decode()
         quoted = orjson.dumps(raw).decode()
         raise StreamFault(500, f'invalid format: {quoted}; expected "json" or a valid JSON Schema object')
-    validate(format)
-    return {**strict(format), "x-guidance": WHITE_SPACE}
+    try:
+        return {**strict(format), "x-guidance": SPACING}
+    except RecursionError as error:
+        raise refusal("too deep") from error
 
 
-def validate(schema: Mapping[str, Any]) -> None:
-    """llama.cpp as built here ignores a schema it does not understand; Ollama refuses it, and so must we."""
+def refusal_of(schema: Any) -> StreamFault:
+    """Why llama.cpp does not follow this schema, as far as known; in Ollama's words where it is no schema at all."""
     from jsonschema import Draft202012Validator, SchemaError  # 60 ms, and only here
 
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        raise refusal(f"Unrecognized schema: {at(schema, list(error.absolute_path)[:-1])}") from error
+        return refusal(f"Unrecognized schema: {at(schema, list(error.absolute_path)[:-1])}")
+    except RecursionError:
+        return refusal("too deep")
+    return refusal(f"Unsupported schema: {at(schema, [])}")
 
 
 def at(schema: Any, path: list[Any]) -> str:
     for step in path:
         schema = schema[step]
-    return orjson.dumps(schema).decode()
+    return json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
 
 
 def refusal(reason: str) -> StreamFault:
@@ -65,8 +70,6 @@ def strict(schema: Any, *, is_part: bool = False) -> Any:
     if not isinstance(schema, dict):
         return schema
     found = {name: inside(name, value) for name, value in schema.items() if name not in NOT_ENFORCED}
-    if "(?" in str(found.get("pattern", "")):
-        raise refusal(f"Unsupported pattern: {found['pattern']}")
     if "properties" in found and not is_part and "allOf" not in found:
         found.setdefault("additionalProperties", False)
     return found

@@ -12,8 +12,7 @@ from typing import Any
 
 import orjson
 
-from lobby.embedded.model_server.engine import FOREVER
-
+FOREVER = 292 * 365 * 86_400.0  # seconds: the longest that Go can say
 KINDS: dict[type, str] = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")

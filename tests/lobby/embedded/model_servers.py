@@ -120,7 +120,7 @@ def received(response: http.client.HTTPResponse) -> Exchange:
             ended = "cut"
     except (http.client.IncompleteRead, ConnectionError):
         ended = "cut"
-    return Exchange(response.status, headers, body.decode().splitlines(), ended)
+    return Exchange(response.status, headers, body.decode().rstrip("\n").split("\n") if body else [], ended)
 
 
 @contextmanager

@@ -106,11 +106,30 @@ def test_a_schema_with_what_a_grammar_cannot_say_still_binds_the_rest(server: Mo
     assert json.loads(reply.text) in ({"a": 1}, {"a": 2})
 
 
-def test_a_pattern_that_no_grammar_can_follow_is_refused(server: ModelServer) -> None:
-    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": "(?=x)y"}}}
-    reply = server.chat(messages=QUESTION, format=schema)
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"a": {"type": "string", "pattern": "(?=x)y"}}},
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/missing"}}, "required": ["a"]},
+        {"type": "integer", "minimum": 5, "maximum": 3},
+        {"enum": []},
+        json.loads('{"items":' * 400 + "{}" + "}" * 400),
+    ],
+    ids=["pattern", "reference", "range", "enumeration", "depth"],
+)
+def test_a_schema_that_cannot_be_followed_is_refused(server: ModelServer, schema: Any) -> None:
+    reply = server.chat(messages=QUESTION, format=schema, options={"num_predict": 5})
     inside = json.loads(reply.last["error"])["error"]
     assert (reply.status, inside["type"]) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize(
+    "schema", [{}, {"type": "object"}, {"type": "array", "items": {"type": "integer"}, "maxItems": 9}]
+)
+def test_a_loose_schema_does_not_end_in_white_space(server: ModelServer, schema: Any) -> None:
+    reply = server.chat(messages=QUESTION, format=schema, options={"temperature": 0, "num_predict": 40})
+    assert len(reply.text.split()) > 0
+    assert "  " not in reply.text.replace("\n", " ")
 
 
 def test_two_replies_stream_side_by_side_and_a_third_waits(server: ModelServer) -> None:
