@@ -60,7 +60,7 @@ def run(home: Path, *, host: str, port: int, workers: int, with_browser: bool) -
     except KeyboardInterrupt:
         console.print("Stopping")
     finally:
-        lobby.supervisor.stop()
+        lobby.stop()
 
 
 def announce(address: str, *, path: str, with_browser: bool) -> None:

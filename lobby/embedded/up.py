@@ -63,6 +63,10 @@ class Lobby:
         self.start_processes(host=host, port=port, workers=workers)
         return sign_in
 
+    def stop(self) -> None:
+        self.supervisor.stop()
+        self.browser.close()
+
     def start_database(self) -> None:
         self.doing("Opening the database")
         if url := setting("DATABASE_URL"):

@@ -15,9 +15,10 @@ import httpx
 import psutil
 import pytest
 
-from lobby.embedded import child
+from lobby.embedded import child, given
 from lobby.embedded.home import free_port
 from lobby.embedded.programs import PROJECT
+from lobby.embedded.up import STANDARD_OLLAMA, Lobby
 from tests.fake_ollama import FakeOllama
 from tests.waiting import wait_for
 
@@ -203,3 +204,34 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
         code, said = refusal(tmp_path / "home", "--port", str(port), env={})
     assert code == 1
     assert said == f"Can't listen on 127.0.0.1 port {port}: Address already in use. Choose another with --port\n"
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Lobby, list[str]]]:
+    """A `lobby up` of which a test starts one part, where the environment names no Ollama, and the lines it says."""
+    monkeypatch.delenv("OLLAMA_HOST")
+    lines: list[str] = []
+    lobby = Lobby(tmp_path, doing=lambda _: None, say=lines.append)
+    yield lobby, lines
+    lobby.stop()
+
+
+def test_an_ollama_at_its_standard_port_is_used(parts: tuple[Lobby, list[str]], tmp_path: Path) -> None:
+    lobby, lines = parts
+    command = [sys.executable, "-m", "tests.fake_ollama", "--port", str(given.OLLAMA_PORT)]
+    standard = child.spawn(command, name="standard", home=tmp_path)  # ends at once where a real one is there already
+    wait_for(lambda: given.ollama_version(STANDARD_OLLAMA))
+    assert lobby.start_model() is None
+    assert lines == [f"Models    Ollama {given.ollama_version(STANDARD_OLLAMA)}, found at {STANDARD_OLLAMA}"]
+    assert lobby.env["OLLAMA_HOST"] == STANDARD_OLLAMA
+    assert lobby.supervisor.parts == []
+    standard.stop()
+
+
+def test_without_any_ollama_the_demonstration_model_starts(parts: tuple[Lobby, list[str]]) -> None:
+    lobby, lines = parts
+    model = lobby.start_embedded_model()
+    lobby.wait_for(model, path="/api/version", what="the model")
+    assert lines == ["Models    embedded demonstration model (small: set OLLAMA_HOST to use your own Ollama)"]
+    assert (lobby.env["OLLAMA_HOST"], lobby.env["LOBBY_EMBEDDED_MODEL"]) == (model.url, "yes")
+    assert given.ollama_version(model.url)
