@@ -1,4 +1,5 @@
 import uuid
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
@@ -8,6 +9,9 @@ from django.db.models.functions import Left, Now
 
 from agents.models import Agent, Run
 from chat.querysets import ConversationQuerySet, MessageQuerySet
+
+if TYPE_CHECKING:
+    from chat.search import Snippet
 
 # PostgreSQL refuses to index more than 1 MiB of different words: of a longer message the beginning can be found.
 SEARCHABLE = 100_000  # characters
@@ -27,6 +31,8 @@ class Conversation(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(null=True)  # in the bin: can be brought back until it is emptied
+
+    snippet: "Snippet"  # set by chat.search
 
     objects = ConversationQuerySet.as_manager()
 

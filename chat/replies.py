@@ -104,8 +104,10 @@ def _write_again(reply: Message, *, keep: bool) -> Message:
 
 
 def _lock(conversation: Conversation) -> Conversation:
-    rows = Conversation.objects.select_for_update(of=("self",)).select_related("owner", "agent", "head__parent")
-    locked = rows.get(pk=conversation.pk)
+    rows = Conversation.objects.filter(pk=conversation.pk)
+    rows.select_for_update().values("pk").get()
+    # Not in the same query: what it joins may be as old as the moment at which it began to wait.
+    locked = rows.select_related("owner", "agent", "head__parent").get()
     if locked.deleted_at:
         raise NotPossible("This chat was deleted. Undo that first.")
     return locked

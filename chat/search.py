@@ -42,7 +42,7 @@ def search(*, owner: User, query: str) -> list[Conversation]:
         return []
     found = _find(owner, terms, first=words[0])
     for conversation in found:
-        conversation.snippet = _cut(conversation.said or "", words)  # type: ignore[attr-defined]
+        conversation.snippet = _cut(conversation.said or "", words)  # type: ignore[attr-defined]  # annotated
     return list(found)
 
 

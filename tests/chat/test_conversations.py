@@ -195,7 +195,7 @@ def test_the_list_costs_one_query_and_knows_who_is_writing(
         make_conversation(owner=alice, agent=make_agent(f"other-{number}"))
         with django_assert_num_queries(1):
             listed = [
-                (row.agent and row.agent.name, row.is_writing)
+                (row.agent and row.agent.name, vars(row)["is_writing"])
                 for row in Conversation.objects.visible_to(alice).with_state()
             ]
     assert listed.count(("Helper", True)) == 1

@@ -32,13 +32,13 @@ def test_all_words_must_occur_as_beginnings_of_words(alice: User, agent: Agent) 
 def test_titles_are_searched_too(alice: User, agent: Agent) -> None:
     named = talk(alice, agent, "Hello", title="About leases")
     assert found(alice, "lease") == [named]
-    assert str(found(alice, "lease")[0].snippet) == ""  # type: ignore[attr-defined]
+    assert str(found(alice, "lease")[0].snippet) == ""
 
 
 def test_the_snippet_shows_the_hit_among_its_neighbours(alice: User, agent: Agent) -> None:
     talk(alice, agent, "before " * 50 + "the\nLease ends " + "after " * 50)
     [conversation] = found(alice, "lease")
-    snippet = conversation.snippet  # type: ignore[attr-defined]
+    snippet = conversation.snippet
     assert snippet.hit == "Lease"
     assert snippet.before.endswith("before the ")
     assert snippet.after.startswith(" ends after")
@@ -47,7 +47,7 @@ def test_the_snippet_shows_the_hit_among_its_neighbours(alice: User, agent: Agen
 
 def test_the_newest_message_that_was_found_is_shown(alice: User, agent: Agent) -> None:
     talk(alice, agent, "an old lease", "nothing", "a new lease")
-    assert str(found(alice, "lease")[0].snippet) == "a new lease"  # type: ignore[attr-defined]
+    assert str(found(alice, "lease")[0].snippet) == "a new lease"
 
 
 def test_others_and_deleted_conversations_are_not_found(alice: User, bob: User, agent: Agent) -> None:

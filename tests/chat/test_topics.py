@@ -34,7 +34,7 @@ def test_what_is_no_conversation_is_nobodys(alice: User, id: str) -> None:
 def test_the_snapshot_of_a_waiting_reply_has_its_place(conversation: Conversation) -> None:
     _, reply = replies.ask(conversation=conversation, text="One?")
     assert snapshot(str(conversation.pk))["runs"][0]["position"] is None
-    sync_redis().hset(queue.POSITIONS, str(reply.run_id), 3)
+    sync_redis().hset(queue.POSITIONS, str(reply.run_id), "3")
     conversation.refresh_from_db()
     assert snapshot(str(conversation.pk)) == {
         "type": "snapshot",
