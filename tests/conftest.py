@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from lobby.embedded import postgres, valkey
-from lobby.embedded.child import Child
+from lobby.embedded.child import Child, is_gone
 
 started: list[Child] = []
 home = Path()
@@ -45,6 +46,15 @@ def pytest_unconfigure() -> None:
     for server in reversed(started):
         server.stop()
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """A test that leaves a process behind fails the suite."""
+    yield
+    ours = {server.pid for server in started}
+    left = [process for process in psutil.Process().children() if process.pid not in ours]
+    assert [process.cmdline() for process in left if not is_gone(process.pid)] == []
 
 
 @pytest.fixture(autouse=True)
