@@ -2,16 +2,20 @@ from typing import Any
 
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, UserCreationForm
 from django.core.exceptions import ValidationError
+from django.forms import BaseForm
 from django.http import HttpRequest
 
 from lobby.accounts import attempts, devices
 from lobby.audit import client_address
 
 
-class Counted:
+class Counted(BaseForm):
     """A form whose submission may come too soon: then `retry_after` is set, in seconds."""
 
     retry_after: int | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, label_suffix="", **options)
 
     def refuse(self, error: attempts.TooManyAttempts) -> ValidationError:
         self.retry_after = error.retry_after

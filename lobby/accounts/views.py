@@ -70,7 +70,11 @@ def password(request: HttpRequest) -> HttpResponse:
     user = request.user
     assert isinstance(user, User)  # noqa: S101  (tells mypy what login_required made sure)
     data = request.POST or None
-    form = NewPasswordForm(request, user=user, data=data) if user.has_usable_password() else SetPasswordForm(user, data)
+    form = (
+        NewPasswordForm(request, user=user, data=data)
+        if user.has_usable_password()
+        else SetPasswordForm(user, data, label_suffix="")
+    )
     if not form.is_valid():
         return _page(request, "accounts/password.html", form)
     update_session_auth_hash(request, form.save())
