@@ -15,7 +15,8 @@ class Counted(BaseForm):
     retry_after: int | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, label_suffix="", **options)
+        options["label_suffix"] = ""
+        super().__init__(*args, **options)
 
     def refuse(self, error: attempts.TooManyAttempts) -> ValidationError:
         self.retry_after = error.retry_after
