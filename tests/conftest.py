@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -64,6 +66,26 @@ def empty_redis() -> Iterator[None]:
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
         client.flushall()
     yield
+
+
+class RedisServer:
+    """The suite's Valkey, which a test may kill and start again at the same address."""
+
+    def kill(self) -> None:
+        os.kill(started[-1].pid, signal.SIGKILL)
+        started[-1].await_end(patience=5)
+
+    def start(self) -> None:
+        address = urlsplit(os.environ["REDIS_URL"])
+        started[-1] = valkey.start(home, durable=False, address=(address.port or 0, address.password or ""))
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    server = RedisServer()
+    yield server
+    if is_gone(started[-1].pid):
+        server.start()
 
 
 @pytest.fixture(autouse=True)

@@ -3,16 +3,24 @@ from functools import cache
 import redis
 import redis.asyncio
 from django.conf import settings
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 @cache
 def sync_redis() -> redis.Redis:
-    """For threads: one pool per process."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=30)
+    """For threads: one pool per process. One retry, for a connection gone stale: a page must not wait for Redis."""
+    once = Retry(NoBackoff(), 1)
+    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=30, retry=once)
 
 
 def async_redis() -> redis.asyncio.Redis:
     """For one event loop: the caller owns it and closes it. Reads may block as long as they like."""
     return redis.asyncio.Redis.from_url(
-        settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=None, health_check_interval=30
+        settings.REDIS_URL,
+        socket_connect_timeout=2,
+        socket_timeout=None,
+        health_check_interval=30,
+        retry=AsyncRetry(NoBackoff(), 1),
     )
