@@ -16,6 +16,7 @@ from lobby.embedded.programs import PROJECT
 
 LEASH = Path(__file__).with_name("leash.py")
 POLL = 0.02  # seconds between looks at a starting program
+CLOCK_STEP = 5  # seconds by which the system's idea of when a process began may move
 LOG_LIMIT = 5 * 1024 * 1024  # bytes; a larger log is set aside as .log.1 when its program starts
 
 
@@ -44,6 +45,10 @@ class Child:
     def stop(self, *, patience: float = 8) -> None:
         """Ask, wait `patience` seconds, then kill."""
         self.ask_to_stop()
+        self.await_end(patience=patience)
+
+    def await_end(self, *, patience: float) -> None:
+        """For one that was asked to stop: some programs take a second asking for an order to drop everything."""
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -132,7 +137,7 @@ def ask_leftover(pid_file: Path) -> psutil.Process | None:
     try:
         number, created, stop_signal = pid_file.read_text().split()
         process = psutil.Process(int(number))
-        if process.create_time() != float(created):
+        if abs(process.create_time() - float(created)) > CLOCK_STEP:
             return None
         process.send_signal(int(stop_signal))
     except (OSError, ValueError, psutil.NoSuchProcess):

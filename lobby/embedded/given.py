@@ -70,10 +70,12 @@ def ollama_address(given: str) -> str:
 
 
 def check_ollama(url: str) -> str:
+    parts = urlsplit(url)
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # without user and password
     version = ollama_version(url)
     if not version:
-        raise StartFailed(f"OLLAMA_HOST: no Ollama answers at {url}")
-    return f"Ollama {version} at {url}"
+        raise StartFailed(f"OLLAMA_HOST: no Ollama answers at {place}")
+    return f"Ollama {version} at {place}"
 
 
 def ollama_version(url: str) -> str:

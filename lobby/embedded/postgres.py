@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlencode
 
 import psutil
-import psycopg
 
 from lobby.embedded import child
 
@@ -42,7 +42,7 @@ def start(home: Path, *, durable: bool = True) -> child.Child:
     data = home / "postgres"
     owner = owner_for_root(data)
     if not (data / "PG_VERSION").exists():
-        create_cluster(data, owner=owner, home=home)
+        create_cluster(data, owner=owner, home=home, durable=durable)
     check_version(data)
     clear_leftover(data)
     sockets = socket_folder(home)
@@ -57,7 +57,6 @@ def start(home: Path, *, durable: bool = True) -> child.Child:
     )
     log = child.log_file(home, name="postgres")
     child.wait_until(lambda: is_ready(data, server.pid), child=server, patience=STARTING, log=log)
-    create_database(sockets)
     return server
 
 
@@ -84,30 +83,35 @@ def owner_for_root(data: Path) -> str:
     return f"{nobody.pw_uid}:{nobody.pw_gid}"
 
 
-def create_cluster(data: Path, *, owner: str, home: Path) -> None:
-    """`initdb` beside the final place, then rename: a half-made cluster is never taken for a whole one."""
+def create_cluster(data: Path, *, owner: str, home: Path, durable: bool) -> None:
+    """Made beside its final place, then renamed: a half-made cluster is never taken for a whole one."""
     draft = data.with_name("postgres.new")
     shutil.rmtree(draft, ignore_errors=True)
     child.folder(home, draft.name)
     if owner:
         user, group = map(int, owner.split(":"))
         os.chown(draft, user, group)
-    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    access = ("--username", NAME, "--auth=trust")  # whoever can open the socket's folder is its user
+    locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    sync = () if durable else ("--no-sync",)
+    run_to_end((program("initdb"), "--pgdata", draft, *access, *locale, *sync), owner=owner)
+    alone = (program("postgres"), "--single", "-D", draft, "postgres")
+    run_to_end(alone, owner=owner, text=f"CREATE DATABASE {NAME}")
+    draft.rename(data)
+
+
+def run_to_end(command: Sequence[str | Path], *, owner: str, text: str = "") -> None:
+    """Run a program that gets `text` and a newline as its input."""
     done = subprocess.run(
-        [
-            *child.leash(stop_signal=signal.SIGTERM, owner=owner),
-            *(program("initdb"), "--pgdata", draft, "--username", NAME, "--auth=trust", "--no-instructions"),
-            *locale,
-            "--no-sync",  # a crash of the machine in this second leaves no PG_VERSION in the final place
-        ],
+        [*child.leash(stop_signal=signal.SIGTERM, owner=owner), *map(str, command)],
+        input=f"{text}\n",
         capture_output=True,
         text=True,
         start_new_session=True,
         check=False,
     )
     if done.returncode != 0:
-        raise child.StartFailed(f"PostgreSQL could not make its data folder {data}: {' '.join(done.stderr.split())}")
-    draft.rename(data)
+        raise child.StartFailed(f"PostgreSQL could not make its data folder: {' '.join(done.stderr.split())}")
 
 
 def check_version(data: Path) -> None:
@@ -151,9 +155,3 @@ def is_ready(data: Path, pid: int) -> bool:
     except OSError:
         return False
     return lines[:1] == [str(pid)] and [line.strip() for line in lines[7:]] == ["ready"]
-
-
-def create_database(sockets: Path) -> None:
-    with psycopg.connect(host=str(sockets), user=NAME, dbname="postgres", autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
-            connection.execute(f"CREATE DATABASE {NAME}")

@@ -11,6 +11,7 @@ from lobby.embedded.child import Child, StartFailed
 FIRST_DELAY = 0.5  # seconds, doubling to
 LONGEST_DELAY = 30.0
 HEALTHY = 60.0  # seconds after which earlier deaths are forgotten
+STOPPING = 4.0  # seconds for all that stop together; then they are killed
 GLANCE = 0.1  # seconds between looks at the children
 
 
@@ -66,7 +67,7 @@ class Supervisor:
     def start_again(self, part: Part) -> None:
         try:
             part.child = part.start()
-        except StartFailed as error:
+        except (StartFailed, OSError) as error:  # a full disk, say, which somebody may empty
             self.say(f"{error}; next try in {part.delay:g} s")
             self.postpone(part, now=monotonic())
             return
@@ -82,8 +83,9 @@ class Supervisor:
             group = [part.child for part in self.parts if part.stops == number]
             for child in group:
                 child.ask_to_stop()
+            deadline = monotonic() + STOPPING
             for child in group:
-                child.stop(patience=4)
+                child.await_end(patience=max(0.0, deadline - monotonic()))
 
 
 def cause(code: int) -> str:

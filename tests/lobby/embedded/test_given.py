@@ -34,7 +34,7 @@ def test_an_ollama_host_that_is_no_address_is_refused(asked: str) -> None:
 
 def test_a_host_where_nothing_answers_is_told() -> None:
     with pytest.raises(StartFailed, match=f"^OLLAMA_HOST: no Ollama answers at http://{NOBODY}$"):
-        given.check_ollama(f"http://{NOBODY}")
+        given.check_ollama(f"http://user:hunter2@{NOBODY}")
 
 
 def test_a_database_is_named_without_its_password() -> None:
