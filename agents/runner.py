@@ -146,7 +146,7 @@ class Runner:
                 await in_database_patiently(runs.finish, run, **result)
         except Exception:  # the edge of a run: whatever it is, the run must not stay "running"
             log.exception("run_failed", run=str(run.pk))
-            await in_database_patiently(runs.finish, run, status=Run.Status.FAILED, **_our_fault(live))
+            await in_database_patiently(runs.give_up, run, **_our_fault(live))
         finally:
             self._publisher.drop(live)
             self._live.pop(run.pk, None)

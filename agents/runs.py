@@ -176,6 +176,16 @@ def finish(run: Run, *, status: str, **result: Any) -> bool:
     return True
 
 
+def give_up(run: Run, **result: Any) -> None:
+    """End a run after a fault of our own. Where even telling who asked for it fails, it ends untold: a run that stayed
+    "running" would be begun again for ever."""
+    try:
+        finish(run, status=Run.Status.FAILED, **result)
+    except Exception:  # a handler's fault, whatever it is
+        log.exception("end_not_handed_over", run=str(run.pk))
+        Run.objects.filter(mine(run)).update(status=Run.Status.FAILED, finished_at=Now(), **result)
+
+
 def _hand_over(run_id: UUID) -> None:
     run = Run.objects.select_related("agent", "host").get(pk=run_id)
     if handle := PURPOSES.get(run.purpose):

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from agents import leases, runs
 from agents.models import Host, Run, Worker
+from agents.purposes import PURPOSES
 from agents.runner import Runner
 from lobby.live.connections import sync_redis
 from lobby.live.streams import key
@@ -252,6 +253,20 @@ def test_cold_model_is_said_to_be_loading(runner: Runner, fake: FakeOllama) -> N
     ended(enqueue(runner=runner))
     ended(enqueue(runner=runner))
     assert [event["loading"] for event in events() if event["type"] == "run.started"] == [True, False]
+
+
+def test_handler_that_fails_ends_the_run_all_the_same(runner: Runner, fake: FakeOllama) -> None:
+    def fail(run: Run) -> None:
+        raise ZeroDivisionError
+
+    PURPOSES["test"] = fail
+    try:
+        make_host(models=("fake:latest",), base_url=fake.url)
+        fake.script(tokens=3)
+        run = ended(enqueue(runner=runner))
+    finally:
+        del PURPOSES["test"]
+    assert (run.status, run.error_kind, run.text) == ("failed", "internal", expected_text(3))
 
 
 def test_nul_in_a_reply_is_left_out(runner: Runner, fake: FakeOllama) -> None:
