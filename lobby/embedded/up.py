@@ -55,8 +55,8 @@ class Lobby:
         """Start all of it; returns the path of the sign-in link. Raises StartFailed."""
         self.env.setdefault("ALLOWED_HOSTS", ",".join(names_of(host)))
         model = self.start_model()  # first: it loads while the others start
-        self.start_database()
         self.start_redis()
+        self.start_database()
         sign_in = self.first_run()
         if model:
             self.wait_for(model, path="/api/version", what="the embedded model")
@@ -157,7 +157,7 @@ class Lobby:
             if monotonic() > deadline:
                 self.say(f"Not there yet: {', '.join(missing)}. The logs are in {self.home / 'logs'}")
                 return
-            sleep(0.1)
+            sleep(0.2)
 
     def answers(self, url: str) -> bool:
         """Any answer will do: how well the parts are is asked later."""
