@@ -47,8 +47,9 @@ def worker_process(*, env: Mapping[str, str] | None = None) -> Iterator[Child]:
 
 @contextmanager
 def beat_process(*, env: Mapping[str, str] | None = None) -> Iterator[Child]:
-    command = programs.beat(schedule=home() / "run" / f"schedule-{next(numbers)}")
-    with running("beat", command, ready=says("beat: Starting"), env=env) as beat:
+    schedule = home() / "run" / f"schedule-{next(numbers)}"  # it says nothing, but keeps its plan there
+    command = programs.beat(schedule=schedule)
+    with running("beat", command, ready=lambda _: any(schedule.parent.glob(f"{schedule.name}*")), env=env) as beat:
         yield beat
 
 

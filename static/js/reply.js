@@ -84,8 +84,8 @@ class LobbyReply extends HTMLElement {
     this.folded.hidden = true;
     this.folded.querySelector(".thoughts").textContent = "";
     this.writer = new MarkdownWriter(this.prose);
-    this.text = { have: 0, queue: [] };
-    this.thoughts = { have: 0, queue: [] };
+    this.text = lane();
+    this.thoughts = lane();
     this.#began = 0;
   }
 
@@ -99,6 +99,8 @@ class LobbyReply extends HTMLElement {
     const fresh = at < lane.have ? withoutFirst(text, lane.have - at) : text;
     if (!fresh) return;
     lane.have += codePoints(fresh);
+    lane.words += wordStarts(fresh, lane.last);
+    lane.last = fresh.at(-1);
     lane.queue.push(fresh);
     nextFrame(this.#flush);
   }
@@ -142,6 +144,7 @@ class LobbyReply extends HTMLElement {
 
   #end({ status }) {
     this.status = status;
+    this.words = this.text.words;
     this.setAttribute("aria-busy", "false");
     this.stateLine.hidden = true;
     nextFrame(this.#flush);
@@ -153,6 +156,14 @@ class LobbyReply extends HTMLElement {
     this.isFinished = true;
     this.writer.end();
   }
+}
+
+/** `have` counts code points, `words` those that begin; `queue` is what is not on the page yet. */
+const lane = () => ({ have: 0, words: 0, last: " ", queue: [] });
+
+function wordStarts(text, last) {
+  const within = /\S/.test(last) && /^\S/.test(text) ? 1 : 0;
+  return (text.match(/\S+/g)?.length ?? 0) - within;
 }
 
 /** Offsets on the wire count code points; JavaScript counts UTF-16 units. */

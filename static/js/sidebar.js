@@ -51,7 +51,9 @@ class LobbySidebar extends HTMLElement {
   }
 
   #show(found) {
-    const focused = document.activeElement?.closest?.("[data-conversation]")?.dataset.conversation;
+    const focused = this.list.contains(document.activeElement)
+      ? document.activeElement.closest("[data-conversation]")?.dataset.conversation
+      : null;
     this.list.replaceChildren(found);
     for (const link of this.list.querySelectorAll("a"))
       if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");

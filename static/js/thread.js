@@ -80,9 +80,8 @@ class LobbyThread extends HTMLElement {
   }
 
   #announce(status, reply) {
-    const words = reply.prose.textContent.match(/\S+/g)?.length ?? 0;
     const how = { done: "finished", cancelled: "was stopped", failed: "failed", interrupted: "broke off" }[status];
-    this.status.textContent = `${reply.dataset.name} ${how ?? "ended"}, ${count(words, "word")}`;
+    this.status.textContent = `${reply.dataset.name} ${how ?? "ended"}, ${count(reply.words, "word")}`;
   }
 
   /** Fetch one message again; asked twice meanwhile, it is fetched once more. */

@@ -210,6 +210,18 @@ def test_the_view_follows_the_text_until_the_reader_scrolls(page: Page, worker: 
     page.keyboard.press("Escape")
 
 
+def test_news_in_the_side_bar_leave_the_focus_where_it_is(
+    page: Page, worker: Child, fake: FakeOllama, conversation: Conversation
+) -> None:
+    fake.script(text="Short.")
+    page.goto(f"/chat/{conversation.pk}/")
+    ask(page, "And?")
+    expect(page.locator(".conversation .pulse")).to_have_count(0)
+    is_done(page)
+    expect(page.locator(".conversation .title")).to_have_text("Short")  # the model's title: the list came anew
+    expect(page.get_by_label(SENT)).to_be_focused()
+
+
 def test_trimming_is_said_above_the_answer(page: Page, conversation: Conversation) -> None:
     Message.objects.filter(pk=conversation.head_id).update(trimmed=4)
     page.goto(f"/chat/{conversation.pk}/")

@@ -167,6 +167,7 @@ def test_a_question_whose_answer_got_lost_is_not_asked_twice(page: Page, worker:
     assert Run.objects.filter(purpose="chat.reply").count() == 1
 
 
+WIDTH = 8  # characters of one of the fake's tokens
 WATCH_FRAMES = """
     window.longest = 0;
     new PerformanceObserver(list => {
@@ -188,12 +189,13 @@ def cost_per_token(page: Page, fake: FakeOllama, conversation: Conversation, *, 
     fake.script(tokens=tokens, rate=200)
     page.goto(f"/chat/{conversation.pk}/")
     ask(page, f"Go, {conversation.pk}")
-    is_writing(page)
-    began, length = busy_ms(page), live_length(page)
-    wait_for(lambda: live_length(page) > tokens * 8 * 0.9)
-    cost = (busy_ms(page) - began) / ((live_length(page) - length) / 8)
+    wait_for(lambda: live_length(page) > 1_000)
+    (began, at_first) = busy_ms(page), live_length(page)
+    wait_for(lambda: live_length(page) > tokens * WIDTH // 2)
+    (ended, at_last) = busy_ms(page), live_length(page)
     is_done(page)
-    return cost
+    assert at_last > at_first + 1_000
+    return (ended - began) / ((at_last - at_first) / WIDTH)
 
 
 def test_the_cost_per_token_does_not_grow_with_the_chats_length(
