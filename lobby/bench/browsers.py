@@ -8,7 +8,6 @@ import asyncio
 import random
 import sys
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -79,9 +78,12 @@ class Browsers:
 
     async def _open_one(self, page: Page) -> None:
         await page.open()
-        self.listeners.append(asyncio.create_task(page.listen()))
-        async with asyncio.timeout(SLACK):
-            await page.attached.wait()
+        listener = asyncio.create_task(page.listen())
+        self.listeners.append(listener)
+        attached = asyncio.create_task(page.attached.wait())
+        await asyncio.wait({listener, attached}, timeout=SLACK, return_when=asyncio.FIRST_COMPLETED)
+        if not attached.done():
+            raise Unreachable(f"{page.topic} was not attached (close code {page.close_code})")
 
     async def run(self) -> None:
         match self.plan.kind:
@@ -185,5 +187,9 @@ def read_plan(line: str) -> Plan:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
+    try:
         uvloop.run(serve(read_plan(sys.stdin.readline())))
+    except (Unreachable, aiohttp.ClientError) as error:
+        sys.exit(f"a page could not open: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

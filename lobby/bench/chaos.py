@@ -31,6 +31,7 @@ ACTIONS = {
 }
 FREEZE_EVERY, RESTART_EVERY = 60, 50  # counted actions; these two come on top
 FROZEN = 18.0  # seconds: longer than a lease
+LONGEST_RECOVERY = 30.0  # seconds
 BOUND = 120.0  # seconds after which a reply counts as lost
 REPLIES_OF_A_CHAT = 8  # then the page goes to another conversation
 RECONNECT = 0.2  # seconds
@@ -169,6 +170,8 @@ class ChaosBench:
     counts: Counter[str] = field(default_factory=Counter)
     victims: list[Victim] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    journal: list[tuple[float, str]] = field(default_factory=list)
+    """What was done when, to explain what took long."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 - to be repeatable
@@ -217,10 +220,10 @@ class ChaosBench:
                 await self._restart(self.random.choice(self.stack.web), "kill a web process")
             case "reload a page":
                 chat.reload()
-                self.counts[action] += 1
+                self._write_down(action)
             case "cut a socket":
                 chat.cut()
-                self.counts[action] += 1
+                self._write_down(action)
 
     async def _kill_worker(self) -> None:
         name = self.random.choice(self.stack.workers)
@@ -231,17 +234,21 @@ class ChaosBench:
         """kill -9 and start again at once. Not in a thread: children end with the thread that started them."""
         self.stack.kill(name)
         self.stack.start_again(name)
-        self.counts[counted] += 1
+        self._write_down(counted, name)
 
     async def _freeze(self) -> None:
         name = self.random.choice(self.stack.workers)
         pid = self.stack.children[name].pid
         await self._note_victims(name, frozen=True)
         os.kill(pid, signal.SIGSTOP)
-        self.counts["freeze a worker"] += 1
+        self._write_down("freeze a worker", name)
         await asyncio.sleep(FROZEN)
         os.kill(pid, signal.SIGCONT)
         self.frozen = None
+
+    def _write_down(self, action: str, name: str = "") -> None:
+        self.counts[action] += 1
+        self.journal.append((time.monotonic(), f"{action} {name}".strip()))
 
     async def _note_victims(self, name: str, *, frozen: bool = False) -> None:
         running = await in_database(rows.running_on, self.stack.children[name].pid)
@@ -268,8 +275,8 @@ class ChaosBench:
         self.add("gaps that pages noticed and closed", "", [sum(chat.gaps for chat in chats)])
         self.add("answers 5xx", "", [sum(chat.server_errors for chat in chats)], 0)
         self.add("whole reply, whatever happened", "s", [asked.seconds for asked in others])
-        self.add("kill -9 of a worker to the reply going on", "s", self.recoveries(frozen=False), 30)
-        self.add("freeze of a worker to the reply going on", "s", self.recoveries(frozen=True), 30)
+        self.add("kill -9 of a worker to the reply going on", "s", self.recoveries(frozen=False), LONGEST_RECOVERY)
+        self.add("freeze of a worker to the reply going on", "s", self.recoveries(frozen=True), LONGEST_RECOVERY)
 
     def damage(self, asked: Asked, stored: tuple[str, str]) -> tuple[int, int]:
         """(characters lost, repeated), the worse of database and page."""
@@ -300,6 +307,21 @@ class ChaosBench:
             later = [at for number, at in attempts.get(victim.run, {}).items() if number > victim.attempt]
             if later and victim.frozen == frozen:
                 found.append(min(later) - victim.at)
+        return found
+
+    def slow_recoveries(self) -> list[str]:
+        """What else was done while a reply took longer than it may to go on."""
+        attempts = {asked.run: asked.attempts for asked in self.asked}
+        found = []
+        for victim in self.victims:
+            later = [at for number, at in attempts.get(victim.run, {}).items() if number > victim.attempt]
+            if later and min(later) - victim.at > LONGEST_RECOVERY:
+                meanwhile = [
+                    f"{at - victim.at:+.1f} s {words}"
+                    for at, words in self.journal
+                    if victim.at - LONGEST_RECOVERY < at < min(later) and "page" not in words and "socket" not in words
+                ]
+                found.append(f"{victim.run} went on after {min(later) - victim.at:.1f} s: {'; '.join(meanwhile)}")
         return found
 
     def problems(self) -> list[Asked]:

@@ -22,6 +22,7 @@ from lobby.embedded.programs import PROJECT
 SEQUENCE = 40  # questions one after another
 SHORT = 20  # tokens of their replies
 STOPS, STOPPING_PAGES = 32, 4
+LONG = 1000  # tokens of a reply that is to be stopped
 SILENCE = 60.0  # seconds the model says nothing before it is stopped
 TELLING = 11.0  # seconds after which PostgreSQL's idle processes have told their counts
 WARM_UP = 2  # rounds that count for nothing
@@ -40,6 +41,8 @@ class Size:
     stops: int = STOPS
     idle_sockets: int = 0
     idle_seconds: float = 30.0
+    with_rows: bool = True
+    """Count what is written in PostgreSQL, whose processes tell it after 10 s of rest."""
 
 
 @dataclass(slots=True)
@@ -104,7 +107,7 @@ class ChatBench:
 
     def measure_staggered(self, chats: int) -> None:
         self.doing(f"{chats} chats, each asking in its own time, {self.size.rounds} rounds")
-        report, cost = self.visit("staggered", pages=chats, rounds=self.size.rounds, with_postgres=True)
+        report, cost = self.visit("staggered", pages=chats, rounds=self.size.rounds, with_rows=self.size.with_rows)
         self.count(report)
         bar = 150 if chats <= 50 else None  # noqa: PLR2004 - design: runs.md
         self.add(f"added time to first token, {chats} chats in their own time", "ms", waits(report.replies), bar)
@@ -131,10 +134,11 @@ class ChatBench:
         self.add(f"CPU of web and worker per 1,000 tokens, {chats} chats", "s", [cost.cpu / thousands], bar)
         self.add(f"CPU of the pages themselves per 1,000 tokens, {chats} chats", "s", [report.cpu / thousands])
         self.add(f"Redis writes per run, {chats} chats", "1/s", [cost.redis / run_seconds], 40)
-        progress = cost.runs_table - len(("asked", "begun", "ended")) * len(report.replies)
-        self.add(f"progress writes of a run's row, {chats} chats", "1/s", [progress / run_seconds], 1)
-        self.add(f"rows written in PostgreSQL per reply, {chats} chats", "", [cost.postgres / len(report.replies)])
         self.add(f"frames of a reply, {chats} chats", "", frames)
+        if self.size.with_rows:
+            progress = cost.runs_table - len(("asked", "begun", "ended")) * len(report.replies)
+            self.add(f"progress writes of a run's row, {chats} chats", "1/s", [progress / run_seconds], 1)
+            self.add(f"rows written in PostgreSQL per reply, {chats} chats", "", [cost.postgres / len(report.replies)])
 
     def measure_stops(self) -> None:
         for kind, words, delay in (("stop", "mid-reply", 0.0), ("stop-early", "before the first token", SILENCE)):
@@ -143,7 +147,7 @@ class ChatBench:
 
     def stop_times(self, kind: Kind, *, delay: float) -> list[float]:
         pages = min(STOPPING_PAGES, self.size.stops)
-        report, _ = self.visit(kind, pages=pages, rounds=-(-self.size.stops // pages), delay=delay)
+        report, _ = self.visit(kind, pages=pages, rounds=-(-self.size.stops // pages), tokens=LONG, delay=delay)
         closed = self.closings()
         missed = [reply for reply in report.replies if reply.question not in closed or reply.status != "cancelled"]
         self.replies += [replace(reply, whole=False) for reply in missed]
@@ -186,7 +190,7 @@ class ChatBench:
         tokens: int = 0,
         delay: float = 0.0,
         seconds: float = 0.0,
-        with_postgres: bool = False,
+        with_rows: bool = False,
         at_end: Callable[[], None] = lambda: None,
     ) -> tuple[Report, Cost]:
         """One phase with pages, people and a scripted model of its own."""
@@ -196,15 +200,15 @@ class ChatBench:
         people = rows.make_people(pages, agent=self.agent)
         plan = Plan(kind, people, self.stack.addresses, rounds, tokens, self.size.rate, seconds)
         cost = Cost()
-        with browsers(plan) as pages_process, self.metered(cost, with_postgres=with_postgres):
+        with browsers(plan) as pages_process, self.metered(cost, with_rows=with_rows):
             report = pages_process.run()
             at_end()
             pages_process.let_go()
         return report, cost
 
     @contextmanager
-    def metered(self, cost: Cost, *, with_postgres: bool) -> Iterator[None]:
-        if with_postgres:
+    def metered(self, cost: Cost, *, with_rows: bool) -> Iterator[None]:
+        if with_rows:
             time.sleep(TELLING)
             cost.postgres, cost.runs_table = -rows.written(), -rows.written(tables=["agents_run"])
         cost.redis, cost.cpu, began = -self.redis_writes(), -self.cpu(), time.monotonic()
@@ -212,7 +216,7 @@ class ChatBench:
         cost.seconds = time.monotonic() - began
         cost.cpu += self.cpu()
         cost.redis += self.redis_writes()
-        if with_postgres:
+        if with_rows:
             time.sleep(TELLING)
             cost.postgres += rows.written()
             cost.runs_table += rows.written(tables=["agents_run"])

@@ -41,6 +41,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = 32,
     idle_sockets: Annotated[int, typer.Option(min=0, help="Sockets that only stay open.")] = 0,
     idle_seconds: Annotated[float, typer.Option(min=1, help="For how long.")] = 30,
+    rows_too: Annotated[bool, typer.Option("--rows/--no-rows", help="Count PostgreSQL's writes: 22 s more.")] = True,
     web: Processes = 1,
     workers: Processes = 1,
     markdown: Markdown = False,
@@ -52,7 +53,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of a command
         from lobby.bench import rows  # noqa: PLC0415
         from lobby.bench.chat import ChatBench, Size  # noqa: PLC0415
 
-        size = Size(numbers(chats), tokens, rate, rounds, sequence, stops, idle_sockets, idle_seconds)
+        size = Size(numbers(chats), tokens, rate, rounds, sequence, stops, idle_sockets, idle_seconds, rows_too)
         bench = ChatBench(stack, rows.make_agent(host=stack.url("fake")), size, doing=doing)
         bench.run()
     counts = {"replies": len(bench.replies), "failed": len(bench.failed), "dropped": bench.dropped}
@@ -86,6 +87,8 @@ def chaos(  # noqa: PLR0913, PLR0917
     report(bench.figures, machine=machine, counts=counts, markdown=markdown, as_json=as_json)
     for asked in bench.problems()[:5]:
         console.print(f"not done: {asked.question} {asked.run} {asked.status} {asked.problem}", style="red")
+    for words in bench.slow_recoveries()[:5]:
+        console.print(words, style="red")
 
 
 def numbers(text: str) -> list[int]:

@@ -122,6 +122,10 @@ class Page:
             if message.type is aiohttp.WSMsgType.TEXT:
                 await self._hear(orjson.loads(message.data))
 
+    @property
+    def close_code(self) -> int | None:
+        return None if self._socket is None else self._socket.close_code
+
     async def cancel(self, run: str) -> None:
         await self._send({"cancel": run})
 

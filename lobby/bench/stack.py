@@ -141,10 +141,10 @@ def start_services(stack: Stack, *, doing: Callable[[str], None]) -> None:
     stack._wait("fake", lambda: answers(f"{fake.url}/api/version"))
 
 
-def set_up_django(env: Mapping[str, str]) -> None:
+def set_up_django(env: dict[str, str]) -> None:
     """In this process too: the bench makes users and reads rows."""
-    os.environ.update(env)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "lobby.settings"
+    os.environ.clear()  # a key or an address that was set must not reach this process alone
+    os.environ.update(env | {"DJANGO_SETTINGS_MODULE": "lobby.settings"})
     import django  # noqa: PLC0415 - not before its settings can be read
     from django.core.management import call_command  # noqa: PLC0415
 
