@@ -21,8 +21,8 @@ def worker(*, name: str) -> list[str]:
     """Threads: the generations of a process stream on the runner's one loop, its tasks are short."""
     return [
         *celery("worker"),
-        *("--pool", "threads", "--concurrency", "4", "--hostname", f"{name}@%h"),
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        *("--pool", "threads", "--concurrency", "4"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat", "--hostname", f"{name}@%h"),
     ]
 
 
