@@ -69,7 +69,7 @@ def web(django_db_setup: None, django_db_blocker: Any) -> Iterator[Child]:
 
 
 @pytest.fixture(scope="module")
-def module_worker(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[Child, list[dict[str, Any]]]]:
+def module_worker(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[Child, list[Any]]]:
     """A worker, and the row of its lease."""
     from agents.models import Worker
     from tests.processes import worker_process
@@ -79,7 +79,7 @@ def module_worker(django_db_setup: None, django_db_blocker: Any) -> Iterator[tup
 
 
 @pytest.fixture
-def worker(module_worker: tuple[Child, list[dict[str, Any]]], agent: Agent) -> Iterator[Child]:
+def worker(module_worker: tuple[Child, list[Any]], agent: Agent) -> Iterator[Child]:
     """Emptying the tables after each test takes the lease away: it is given back, and one worker serves a module."""
     from django.db.models.functions import Now
 

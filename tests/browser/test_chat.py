@@ -223,6 +223,6 @@ def test_news_in_the_side_bar_leave_the_focus_where_it_is(
 
 
 def test_trimming_is_said_above_the_answer(page: Page, conversation: Conversation) -> None:
-    Message.objects.filter(pk=conversation.head_id).update(trimmed=4)
+    conversation.messages.filter(role="assistant").update(trimmed=4)
     page.goto(f"/chat/{conversation.pk}/")
     expect(last_reply(page)).to_contain_text("4 older messages did not fit")

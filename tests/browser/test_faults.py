@@ -117,7 +117,7 @@ def test_a_reply_goes_on_when_its_worker_is_killed(page: Page, two_workers: dict
     start_chat(page, "A long one")
     is_writing(page)
     run = Run.objects.running().get(purpose="chat.reply")
-    os.kill(Worker.objects.get(pk=run.worker).pid, signal.SIGKILL)
+    os.kill(Worker.objects.get(pk=str(run.worker)).pid, signal.SIGKILL)
     killed = time.monotonic()
     wait_for(lambda: Run.objects.get(pk=run.pk).attempt == 2, seconds=30)
     is_writing(page)
@@ -194,7 +194,7 @@ def cost_per_token(page: Page, fake: FakeOllama, conversation: Conversation, *, 
     wait_for(lambda: live_length(page) > tokens * WIDTH // 2)
     (ended, at_last) = busy_ms(page), live_length(page)
     is_done(page)
-    assert at_last > at_first + 1_000
+    assert at_last > at_first + 500
     return (ended - began) / ((at_last - at_first) / WIDTH)
 
 
@@ -210,7 +210,7 @@ def test_the_cost_per_token_does_not_grow_with_the_chats_length(
         role = Message.Role.ASSISTANT if number % 2 else Message.Role.USER
         html = render(page_of_text) if number % 2 else ""
         make_message(long, parent=long.head, role=role, text=page_of_text if number % 2 else "More.", html=html)
-    cost_per_token(page, fake, short, tokens=200)  # to warm up
+    cost_per_token(page, fake, short, tokens=500)  # to warm up
     in_short = cost_per_token(page, fake, short, tokens=1000)
     in_long = cost_per_token(page, fake, long, tokens=1000)
     print(f"ms of main thread per token: {in_short:.2f} in a short chat, {in_long:.2f} in one of 400 kB")
