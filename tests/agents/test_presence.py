@@ -1,5 +1,6 @@
+from typing import Any
+
 import pytest
-from pytest_django.fixtures import SettingsWrapper
 
 from agents.presence import look
 from tests.factories import make_agent, make_host
@@ -31,7 +32,7 @@ def test_a_host_without_models_is_said() -> None:
     assert look([]).reason == "The model hosts have no chat model yet."
 
 
-def test_the_wanted_model_is_the_one_that_is_named(settings: SettingsWrapper) -> None:
+def test_the_wanted_model_is_the_one_that_is_named(settings: Any) -> None:
     settings.DEFAULT_MODEL = "n"
     make_host(models=("m", "n:latest"))
     desk = look([])
