@@ -25,6 +25,7 @@ from lobby.live.outbox import Outbox
 log = structlog.get_logger()
 
 MAX_TOPICS = 50
+MAX_FRAME = 64 * 1024  # characters; the server itself hangs up on 1 MiB
 RECHECK_SECONDS = 60
 SIGNED_OUT = 4401  # close code: sign in again
 COME_BACK = 4000  # close code: a session has ended or rights have changed; connect again with what you have now
@@ -60,6 +61,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         if not self.within_rate():
             await self.refuse("too_many_frames", f"At most {settings.FRAMES_PER_SECOND} frames a second; slow down.")
+            return
+        if len(text_data or "") > MAX_FRAME:
+            await self.refuse("frame_too_long", f"A frame is at most {MAX_FRAME} characters long.")
             return
         match _parse(text_data):
             case {"attach": str(topic), "after": str(after)}:

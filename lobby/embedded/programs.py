@@ -13,6 +13,7 @@ def web(*, host: str, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "uvicorn", "lobby.asgi:application", "--host", host, "--port", str(port)),
         *("--loop", "uvloop", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
+        *("--ws-max-size", str(1024 * 1024)),
         *("--timeout-graceful-shutdown", str(GRACE), "--no-access-log", "--no-server-header"),
     ]
 

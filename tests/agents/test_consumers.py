@@ -100,6 +100,26 @@ def test_malformed_frame_is_answered_and_the_socket_stays(web: Child, alice: Use
         assert (refusal["error"]["kind"], page.receive()) == ("bad_frame", {"pong": 7})
 
 
+def test_frame_that_is_too_long_is_refused_with_the_limit_and_the_socket_stays(web: Child, alice: User) -> None:
+    with socket(web.url, session=sign_in(alice)) as page:
+        page.until(is_event("snapshot"))
+        page.wire.send('{"ping": 1}' + " " * 65536)
+        refusal = page.receive()
+        page.send(ping=2)
+        assert (refusal["error"]["kind"], page.receive()) == ("frame_too_long", {"pong": 2})
+        assert "65536" in refusal["error"]["message"]
+
+
+def test_frame_of_a_megabyte_is_not_even_taken(web: Child, alice: User) -> None:
+    with socket(web.url, session=sign_in(alice)) as page:
+        page.until(is_event("snapshot"))
+        page.wire.send(" " * (1024 * 1024 + 1))
+        with pytest.raises(ConnectionClosed) as closing:
+            page.receive()
+    assert closing.value.rcvd is not None
+    assert closing.value.rcvd.code == 1009
+
+
 def test_binary_frame_is_answered_and_the_socket_stays(web: Child, alice: User) -> None:
     with socket(web.url, session=sign_in(alice)) as page:
         page.wire.send(b"\x00\xff")
