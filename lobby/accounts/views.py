@@ -1,3 +1,4 @@
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from lobby import audit
 from lobby.accounts import devices, links
@@ -84,9 +85,11 @@ def password(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def welcome(request: HttpRequest, token: str) -> HttpResponse:
-    """The one-time link. Only GET: what merely looks at a link (HEAD) must not use it up."""
+    """The one-time link. What merely looks at it (HEAD) does not use it up, and is no error that would be logged."""
+    if request.method == "HEAD":
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
     user = links.redeem(token)
     if user is None and request.user.is_authenticated:
         return redirect("home")

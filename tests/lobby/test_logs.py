@@ -1,0 +1,88 @@
+"""What is secret stays out of the logs, also where something fails."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+from django.test import Client
+
+from lobby.accounts import links
+from tests.factories import PASSWORD, make_user
+
+pytestmark = pytest.mark.django_db
+
+SECRET = "sesame-4711-open"
+
+
+@pytest.fixture(autouse=True)
+def all_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """As with LOG_LEVEL=DEBUG."""
+    for name in ("", "django", "django.request", "lobby", "agents"):
+        caplog.set_level(logging.DEBUG, logger=name)
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """All lines, each with everything that was bound to it."""
+    return "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+
+
+def test_passwords_are_not_logged_when_signing_in_works_fails_or_is_throttled(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_user()
+    for number in range(7):
+        client.post("/sign-in/", {"username": "alice", "password": f"{SECRET}{number}"})
+    Client().post("/sign-in/", {"username": "alice", "password": PASSWORD}, REMOTE_ADDR="192.0.2.9")
+
+    assert "/sign-in/" in logged(caplog)
+    assert SECRET not in logged(caplog)
+    assert PASSWORD not in logged(caplog)
+
+
+def test_session_keys_and_tokens_are_not_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client.force_login(make_user())
+    client.get("/password/")
+    client.get("/nothing-here/", headers={"Authorization": f"Bearer {SECRET}"})
+    client.get("/metrics", headers={"Authorization": f"Bearer {SECRET}"})
+
+    assert "/nothing-here/" in logged(caplog)
+    for secret in (SECRET, client.cookies["sessionid"].value, client.cookies["csrftoken"].value, configured.SECRET_KEY):
+        assert secret not in logged(caplog)
+
+
+def test_what_was_asked_and_broken_is_not_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client.force_login(make_user())
+    for body in (f'{{"text": "{SECRET}', f'{{"agent": ["{SECRET}"]}}', f'{{"agent": "{SECRET}"}}'):
+        client.post("/api/conversations", body, content_type="application/json")
+
+    assert "/api/conversations" in logged(caplog)
+    assert SECRET not in logged(caplog)
+
+
+def test_crash_while_signing_in_leaves_no_password(
+    client: Client, caplog: pytest.LogCaptureFixture, settings: Any
+) -> None:
+    settings.AUTHENTICATION_BACKENDS = ["tests.lobby.test_logs.BrokenBackend"]
+    client.raise_request_exception = False
+
+    answer = client.post("/sign-in/", {"username": "alice", "password": SECRET})
+
+    assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert "the directory is away" in logged(caplog)
+    assert SECRET not in logged(caplog)
+    assert SECRET.encode() not in answer.content
+
+
+class BrokenBackend:
+    def authenticate(self, request: Any, username: str | None = None, password: str | None = None) -> None:
+        raise OSError("the directory is away")
+
+
+def test_one_time_link_is_not_logged_while_it_can_be_used(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    path = links.make(links.ensure_first_admin())
+    client.head(path)
+    assert path not in logged(caplog)
+    client.get(path)
+    assert Client().get(path).status_code == HTTPStatus.GONE
