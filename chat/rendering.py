@@ -4,9 +4,11 @@ markdown-it-py (HTML off) → Pygments (classes, no styles) → nh3, always last
 """
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from html import escape
+from io import StringIO
 
 import nh3
 from django.utils.safestring import SafeString, mark_safe
@@ -16,15 +18,17 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
-from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
-from pygments.token import STANDARD_TYPES
+from pygments.token import STANDARD_TYPES, _TokenType
 
 from chat.models import Message
 
+Coloured = tuple[_TokenType, str]
+
 MOST_HIGHLIGHTED = 200_000  # characters of code; more is shown in one colour
 LONGEST_LINE = 1_000  # characters; searching longer ones can take seconds, and nobody reads them
+LONGEST_SEARCH = 2.0  # seconds of CPU for one piece of code
 # A lexer is regular expressions that hold a process up while they search; these are widely used and well behaved.
 LANGUAGES = """
     bash c c++ c# clojure cmake console cpp csharp css dart diff docker dockerfile elixir erlang fortran go golang
@@ -146,7 +150,22 @@ def _highlight(code: str, language: str) -> str:
     if language not in HIGHLIGHTED or len(code) > MOST_HIGHLIGHTED or max(map(len, code.split("\n"))) > LONGEST_LINE:
         return escape(code)
     # A new lexer each time: some keep their place in themselves, and rendering happens in threads.
-    return highlight(code, get_lexer_by_name(language, stripnl=False, ensurenl=False), _formatter())
+    lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    html = StringIO()
+    try:
+        _formatter().format(_in_time(lexer.get_tokens(code)), html)
+    except TimeoutError:
+        return escape(code)
+    return html.getvalue()
+
+
+def _in_time(tokens: Iterable[Coloured]) -> Iterator[Coloured]:
+    """Raises TimeoutError when searching took longer than real code ever does: some nonsense takes minutes."""
+    began = time.thread_time()
+    for token in tokens:
+        yield token
+        if time.thread_time() - began > LONGEST_SEARCH:
+            raise TimeoutError
 
 
 @cache

@@ -218,3 +218,9 @@ def test_html_of_a_text_that_changed_meanwhile_is_not_kept(conversation: Convers
     assert html_of(message) == "<p>old</p>\n"
     message.refresh_from_db()
     assert message.html == ""
+
+
+def test_code_that_a_lexer_searches_for_ever_is_plain_and_whole() -> None:
+    code = "<<A\n" * 5000  # a minute of Pygments' time
+    found = Found(render(f"```terraform\n{code}```"))
+    assert (found.text, len(found.tags)) == (f"terraform{code}\n", 5)
