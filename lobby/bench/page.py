@@ -16,6 +16,7 @@ import orjson
 
 CSRF_TOKEN = "b" * 32  # one of our own making: Django compares the cookie with the header
 RETRY_SECONDS = 0.25
+AFRESH_SECONDS = 1.0  # between two times that a page asks for what the database knows
 PATIENCE = 30.0  # seconds for one request
 OVER = frozenset({"done", "failed", "cancelled", "interrupted"})
 CREATED = 201
@@ -108,6 +109,8 @@ class Page:
         self.server_errors = 0
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._fetching: set[asyncio.Task[None]] = set()
+        self._asked_at = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connect, and follow the topic from the last cursor on. Raises aiohttp.ClientError."""
@@ -197,8 +200,7 @@ class Page:
                     self.cursor = cursor
                     await self._take(event)
             case {"error": {"kind": "live_away", "topic": topic}} if topic == self.topic:
-                await asyncio.sleep(1)
-                await self._attach("")
+                self._afresh()
 
     async def _take(self, event: dict[str, Any]) -> None:
         if event["type"] == "snapshot":
@@ -218,7 +220,7 @@ class Page:
                 live.frames += 1
                 if not live.take(event["at"], event["text"]):
                     self.gaps += 1
-                    await self._attach("")
+                    self._afresh()
             case "run.ended":
                 live.end(event["status"], event.get("error_kind", ""))
 
@@ -240,6 +242,17 @@ class Page:
                 task = asyncio.create_task(self.refetch(run, within=PATIENCE))
                 self._fetching.add(task)
                 task.add_done_callback(self._fetching.discard)
+
+    def _afresh(self) -> None:
+        """Something was lost: what the database knows fills the gap, perhaps only when it next learns more."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._attach_afresh())
+
+    async def _attach_afresh(self) -> None:
+        await asyncio.sleep(max(0.0, self._asked_at + AFRESH_SECONDS - time.monotonic()))
+        self._asked_at = time.monotonic()
+        self.cursor = ""
+        await self._attach("")
 
     async def _attach(self, after: str) -> None:
         await self._send({"attach": self.topic, "after": after})
