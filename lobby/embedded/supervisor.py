@@ -97,9 +97,10 @@ def cause(code: int) -> str:
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
     """SIGTERM and SIGHUP act as Ctrl-C does; on leaving all three are ignored, so that stopping is not cut short."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
-            signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup leaves it
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         yield
     finally:

@@ -48,7 +48,9 @@ class Up:
 
 
 def command(port: int) -> list[str]:
-    return [sys.executable, "-m", "lobby.cli", "up", "--no-browser", "--port", str(port)]
+    """As the background job of a shell script, which begins with Ctrl-C ignored."""
+    in_background = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    return [*in_background, sys.executable, "-m", "lobby.cli", "up", "--no-browser", "--port", str(port)]
 
 
 def environment(home: Path, changes: Mapping[str, str]) -> dict[str, str]:
