@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -11,13 +10,12 @@ import orjson
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.contrib.auth import get_user
-from django.http import HttpRequest
 from redis.exceptions import RedisError
 
 from agents import runs
 from agents.models import Run
 from lobby.database import in_database
+from lobby.live import sessions
 from lobby.live.attach import NotAllowed, attach
 from lobby.live.hub import hub
 from lobby.live.outbox import Outbox
@@ -26,11 +24,9 @@ log = structlog.get_logger()
 
 MAX_TOPICS = 50
 MAX_FRAME = 64 * 1024  # characters; the server itself hangs up on 1 MiB
-RECHECK_SECONDS = 60
 SIGNED_OUT = 4401  # close code: sign in again
 COME_BACK = 4000  # close code: a session has ended or rights have changed; connect again with what you have now
 BROKEN = 1011  # close code: our fault
-SESSION_ENDED = b'"session.ended"'
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -47,7 +43,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.asked_at = time.monotonic()
         await self.accept()
         self.tasks = [asyncio.create_task(self.keep(work)) for work in (self.deliver, self.recheck)]
-        await self.attach(f"user:{self.user.pk}")
+        await self.attach(sessions.own_topic(self.user))
 
     async def disconnect(self, code: int) -> None:
         for task in getattr(self, "tasks", ()):
@@ -119,7 +115,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             frames, overflowed = await self.outbox.take()
             for text in frames:
                 await self.send_frame(text)
-                if SESSION_ENDED.decode() in text and text.startswith('{"topic":"user:'):
+                if sessions.is_end(text):
                     await self.close(COME_BACK)
                     return
             for topic in overflowed:
@@ -127,11 +123,11 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def recheck(self) -> None:
         while True:
-            await asyncio.sleep(RECHECK_SECONDS)
+            await asyncio.sleep(sessions.RECHECK_SECONDS)
             await self.end_if_signed_out()
 
     async def end_if_signed_out(self) -> None:
-        if not await in_database(_still_signed_in, self.scope["session"], self.user.pk):
+        if not await in_database(sessions.is_signed_in, self.scope["session"], self.user):
             await self.close(COME_BACK)
 
     async def send_frame(self, text: str) -> None:
@@ -168,11 +164,3 @@ def _cancel(user: Any, run_id: str) -> bool:
     except ValueError:
         return False
     return run is not None and runs.cancel(run)
-
-
-def _still_signed_in(session: Any, user_id: int) -> bool:
-    """Asked of the session's store, not of what the socket remembers."""
-    request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session.session_key)
-    user = get_user(request)
-    return bool(user.is_authenticated and user.is_active and user.pk == user_id)

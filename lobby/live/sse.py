@@ -4,6 +4,7 @@ ASGI of its own, as Django's HTTP runs in threads here and a stream would occupy
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -12,9 +13,12 @@ from urllib.parse import unquote
 import orjson
 from redis.exceptions import RedisError
 
+from lobby.database import in_database
 from lobby.live.attach import NotAllowed, attach
 from lobby.live.hub import hub
 from lobby.live.outbox import Outbox
+from lobby.live.sessions import RECHECK_SECONDS, is_end, is_signed_in, own_topic
+from lobby.problems import problem
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -35,19 +39,67 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
         return await _problem(send, 401, "Sign in first.")
     topic = unquote(scope["path"][len(PREFIX) : -len(SUFFIX)])
     after = dict(scope["headers"]).get(b"last-event-id", b"").decode("latin-1")
-    outbox = Outbox()
+    reader = Reader(topic, user, scope["session"])
     try:
-        frames = await attach(hub(), outbox, topic, user=user, after=after)
+        frames = await reader.attach(after=after)
     except NotAllowed:
-        hub().unwatch(topic, outbox)
+        reader.leave()
         return await _problem(send, 404, "There is no such topic.")
     except RedisError:
-        hub().unwatch(topic, outbox)
+        reader.leave()
         return await _problem(send, 503, "The live streams are away for a moment; try again.")
     try:
-        await _stream(_frames(outbox, topic, frames, user), receive, send)
+        await _stream(reader.frames(frames), receive, send)
     finally:
-        hub().unwatch(topic, outbox)
+        reader.leave()
+
+
+class Reader:
+    """One stream: what is said on a topic, for as long as the session that asked for it lasts."""
+
+    def __init__(self, topic: str, user: Any, session: Any) -> None:
+        self.topic, self.user, self.session = topic, user, session
+        self.own = own_topic(user)
+        self.outbox = Outbox()
+        self.look_again = 0.0
+
+    async def attach(self, *, after: str = "") -> list[str]:
+        """Raises NotAllowed, RedisError."""
+        frames = await attach(hub(), self.outbox, self.topic, user=self.user, after=after)
+        if self.own != self.topic:  # only to hear when the session ends
+            await attach(hub(), self.outbox, self.own, user=self.user)
+            self.outbox.release(self.own)
+        return frames
+
+    def leave(self) -> None:
+        for topic in (self.topic, self.own):
+            hub().unwatch(topic, self.outbox)
+
+    async def frames(self, frames: list[str]) -> AsyncIterator[str]:
+        """Frames, and every 15 s of silence an empty text. Ends where the client is to come again, if it may."""
+        while await self._may_go_on():
+            for text in frames:
+                if is_end(text):
+                    return
+                if self.own == self.topic or not text.startswith(f'{{"topic":"{self.own}"'):
+                    yield text
+            if self.outbox.watches[self.topic].held is not None:
+                self.outbox.release(self.topic)
+            try:
+                frames, overflowed = await asyncio.wait_for(self.outbox.take(), HEARTBEAT_SECONDS)
+            except TimeoutError:
+                frames, overflowed = [""], []
+            if overflowed:
+                try:
+                    frames = await self.attach()
+                except (NotAllowed, RedisError):
+                    return
+
+    async def _may_go_on(self) -> bool:
+        if time.monotonic() < self.look_again:
+            return True
+        self.look_again = time.monotonic() + RECHECK_SECONDS
+        return await in_database(is_signed_in, self.session, self.user)
 
 
 async def _stream(frames: AsyncIterator[str], receive: Receive, send: Send) -> None:
@@ -81,31 +133,13 @@ def _encode(text: str) -> bytes:
     return b"id: %b\ndata: %b\n\n" % (entry["id"].encode(), orjson.dumps(entry["event"]))
 
 
-async def _frames(outbox: Outbox, topic: str, frames: list[str], user: Any) -> AsyncIterator[str]:
-    """Frames, and every 15 s of silence an empty text."""
-    while True:
-        for text in frames:
-            yield text
-        if outbox.watches[topic].held is not None:
-            outbox.release(topic)
-        try:
-            frames, overflowed = await asyncio.wait_for(outbox.take(), HEARTBEAT_SECONDS)
-        except TimeoutError:
-            frames, overflowed = [""], []
-        if overflowed:
-            try:
-                frames = await attach(hub(), outbox, topic, user=user)
-            except (NotAllowed, RedisError):
-                return  # the client comes again with Last-Event-ID
-
-
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _problem(send: Send, status: int, detail: str) -> None:
-    body = orjson.dumps({"type": "about:blank", "status": status, "title": detail, "detail": detail})
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    answer = problem(status, detail)
+    headers = [(name.lower().encode(), value.encode()) for name, value in answer.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": answer.content})

@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from websockets.exceptions import ConnectionClosed
 
 from lobby.embedded.child import Child
+from lobby.live.streams import publish
 from tests.factories import PASSWORD, make_conversation, make_user
 from tests.lobby.live.sockets import Socket, is_event, sign_in, socket
 from tests.processes import web_process
@@ -135,6 +137,36 @@ def test_page_that_comes_back_is_not_sent_away_again(web: Child, alice: User) ->
         page.until(lambda frame: frame.get("topic") == topic)
         page.send(ping=1)
         assert page.receive() == {"pong": 1}
+
+
+def test_event_stream_ends_with_the_session_and_is_refused_afterwards(web: Child, alice: User) -> None:
+    topic, cookies = make_conversation(owner=alice).topic, {"sessionid": sign_in(alice)}
+    url = f"{web.url}/api/topics/{topic}/events"
+    with httpx.Client(cookies=cookies, timeout=10) as client:
+        with client.stream("GET", url) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("id: ")
+            deactivate(alice)
+            assert [line for line in lines if "session" in line] == []  # which reads to the end
+        refused = client.get(url)
+
+    assert (refused.status_code, refused.json()["kind"]) == (401, "unauthorized")
+
+
+def test_event_stream_of_a_user_whose_rights_changed_may_be_taken_up_again(web: Child, alice: User) -> None:
+    topic, cookies = make_conversation(owner=alice).topic, {"sessionid": sign_in(alice)}
+    url = f"{web.url}/api/topics/{topic}/events"
+    first = publish(topic, {"type": "chat.title", "title": "one"})
+    with httpx.Client(cookies=cookies, timeout=10) as client:
+        with client.stream("GET", url) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("id: ")
+            promote(alice)
+            for _ in lines:
+                pass
+        second = publish(topic, {"type": "chat.title", "title": "two"})
+        with client.stream("GET", url, headers={"Last-Event-ID": first}) as stream:
+            assert next(stream.iter_lines()) == f"id: {second}"
 
 
 def test_socket_of_another_user_stays(web: Child, alice: User) -> None:
