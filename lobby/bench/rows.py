@@ -66,10 +66,6 @@ def running_on(pid: int) -> dict[str, int]:
     return {str(pk): attempt for pk, attempt in rows}
 
 
-def live_workers() -> int:
-    return Worker.objects.count()
-
-
 WRITES = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_user_tables WHERE relname = ANY(%s)"
 ALL_WRITES = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_user_tables"
 

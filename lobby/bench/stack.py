@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -72,11 +71,11 @@ class Stack:
 
     def wait_until_ready(self) -> None:
         for name in self.web:
-            self._wait(name, lambda name=name: answers(self.url(name)))  # type: ignore[misc]
+            self.wait_for(name, lambda name=name: answers(self.url(name)))  # type: ignore[misc]
         for name in self.workers:
-            self._wait(name, lambda name=name: " ready." in self._log(name).read_text(errors="replace"))  # type: ignore[misc]
+            self.wait_for(name, lambda name=name: " ready." in self._log(name).read_text(errors="replace"))  # type: ignore[misc]
 
-    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+    def wait_for(self, name: str, ready: Callable[[], bool]) -> None:
         child.wait_until(ready, child=self.children[name], patience=STARTING, log=self._log(name))
 
     def _log(self, name: str) -> Path:
@@ -138,7 +137,7 @@ def start_services(stack: Stack, *, doing: Callable[[str], None]) -> None:
     command = [sys.executable, "-m", "tests.fake_ollama", "--port", str(port)]
     fake = stack.add_process("fake", command, url=f"http://127.0.0.1:{port}")
     stack.env |= {"DATABASE_URL": database.url, "REDIS_URL": redis.url, "OLLAMA_HOST": fake.url}
-    stack._wait("fake", lambda: answers(f"{fake.url}/api/version"))
+    stack.wait_for("fake", lambda: answers(f"{fake.url}/api/version"))
 
 
 def set_up_django(env: dict[str, str]) -> None:
@@ -170,7 +169,3 @@ def answers(url: str) -> bool:
     except httpx.TransportError:
         return False
     return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
-
-
-def port_of(url: str) -> int:
-    return urlsplit(url).port or 0
