@@ -1,0 +1,107 @@
+"""Starts the product on empty data with its own model, has a few conversations, and takes the picture of one."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
+
+from lobby.embedded.home import free_port  # noqa: E402
+from tests.chromium import find  # noqa: E402
+
+PICTURE = PROJECT / "docs" / "chat.png"
+STARTING = 120  # seconds
+PATIENCE = 25  # seconds for an answer: a small model may not find an end
+ASKED = [
+    ("researcher", "Who invented the printing press, and when?"),
+    ("skeptic", "Is it true that we use only ten percent of our brain?"),
+    ("pragmatist", "Name three reasons to write things down."),
+]
+SHOWN = ("assistant", "Write a short Python function that checks whether a word is a palindrome, and explain it.")
+TRIES = 6  # until that answer holds code and has an end
+
+
+@contextmanager
+def lobby(home: str) -> Iterator[str]:
+    """The product, running; its one-time sign-in link."""
+    given = {"OLLAMA_HOST", "DATABASE_URL", "REDIS_URL"}
+    environment = {name: value for name, value in os.environ.items() if name not in given} | {"LOBBY_HOME": home}
+    command = [sys.executable, "-m", "lobby.cli", "up", "--no-browser", "--port", str(free_port())]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, env=environment, stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    ) as process:
+        try:
+            yield link_in(process)
+        finally:
+            process.send_signal(signal.SIGTERM)  # a shell may have us ignore SIGINT
+
+
+def link_in(process: subprocess.Popen[str]) -> str:
+    deadline = time.monotonic() + STARTING
+    for line in process.stdout or ():
+        if found := re.search(r"http\S+/welcome/\S+", line):
+            return found[0]
+        if time.monotonic() > deadline:
+            break
+    sys.exit("The product did not start.")
+
+
+def ask(page: Page, slug: str, question: str) -> None:
+    page.goto(f"/chat/new/{slug}/")
+    page.get_by_label("Your question").fill(question)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/chat/[0-9a-f]{8}-"))
+
+
+def wait_for_end(page: Page) -> bool:
+    """Whether the answer came to its end; if it took too long, it was stopped."""
+    last = page.locator(".message").last
+    try:
+        expect(last).to_have_attribute("data-status", "done", timeout=PATIENCE * 1000)
+    except AssertionError:
+        page.keyboard.press("Escape")
+        expect(last).not_to_have_attribute("data-status", "writing", timeout=PATIENCE * 1000)
+        return False
+    return True
+
+
+def fill_the_side_bar(page: Page) -> None:
+    for slug, question in ASKED:
+        ask(page, slug, question)
+        wait_for_end(page)
+
+
+def take(link: str) -> None:
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking", "--no-first-run"]
+        browser = playwright.chromium.launch(executable_path=find(), args=arguments)
+        page = browser.new_page(
+            base_url=link.partition("/welcome/")[0], color_scheme="light", viewport={"width": 1280, "height": 800}
+        )
+        page.goto(link)
+        fill_the_side_bar(page)
+        for _ in range(TRIES):
+            ask(page, *SHOWN)
+            if wait_for_end(page) and page.locator(".message .code").count() == 1:
+                break
+        page.get_by_label("Your question").blur()
+        page.mouse.move(0, 0)
+        PICTURE.parent.mkdir(exist_ok=True)
+        page.screenshot(path=PICTURE)
+        browser.close()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="lobby-pictures-") as home, lobby(home) as link:
+        take(link)
+    print(f"Wrote {PICTURE.relative_to(PROJECT)}.")
