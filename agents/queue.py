@@ -4,8 +4,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When, Window
+from django.db import connection, transaction
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When, Window
 from django.db.models.functions import Coalesce, Now, RowNumber
 from redis.exceptions import RedisError
 
@@ -41,8 +41,11 @@ def _with_room(gates: Gates) -> list[tuple[Host, int]]:
     """Enabled hosts with free slots, the least loaded first."""
     if not Run.objects.queued().exists():
         return []
+    hosts = list(Host.objects.enabled())
+    if len(hosts) == 1:
+        return [(hosts[0], hosts[0].max_parallel)]  # what is free there is counted under its lock
     busy = dict(Run.objects.running().order_by().values_list("host").annotate(number=Count("*")))
-    free = [(host, gates.slots(host.pk, host.max_parallel) - busy.get(host.pk, 0)) for host in Host.objects.enabled()]
+    free = [(host, gates.slots(host.pk, host.max_parallel) - busy.get(host.pk, 0)) for host in hosts]
     return sorted(
         ((h, n) for h, n in free if n > 0), key=lambda pair: (_is_down(pair[0]), -pair[1] / pair[0].max_parallel)
     )
@@ -53,14 +56,17 @@ def _is_down(host: Host) -> bool:
 
 
 def _claim_for(host: Host, *, most: int, worker: UUID, cursor: str, gates: Gates) -> list[Run]:
-    with transaction.atomic():
+    with transaction.atomic(), connection.cursor() as sql:
+        sql.execute(runs.UNHURRIED)
         locked = Host.objects.enabled().select_for_update().filter(pk=host.pk).first()
-        if locked is None or not _is_registered(worker):
+        if locked is None:
             return []
         free = gates.slots(locked.pk, locked.max_parallel) - Run.objects.running().filter(host=host).count()
         line = in_order(_fitting(locked, gates), loaded=locked.loaded)
         ids = list(line.values_list("pk", flat=True)[: max(0, min(free, most))])
-        Run.objects.queued().filter(pk__in=ids).update(
+        # Who was declared dead claims nothing until it has noticed.
+        registered = Exists(Worker.objects.filter(pk=worker))
+        Run.objects.queued().filter(registered, pk__in=ids).update(
             status=Run.Status.RUNNING,
             host=locked,
             worker=worker,
@@ -74,11 +80,6 @@ def _claim_for(host: Host, *, most: int, worker: UUID, cursor: str, gates: Gates
         )
         mine = Run.objects.filter(pk__in=ids, worker=worker, status=Run.Status.RUNNING)
         return list(mine.select_related("host", "agent").order_by("priority", "queued_at"))
-
-
-def _is_registered(worker: UUID) -> bool:
-    """Who was declared dead claims nothing until it has noticed; its row is kept from the reaper meanwhile."""
-    return Worker.objects.select_for_update(no_key=True).filter(pk=worker).exists()
 
 
 def _fitting(host: Host, gates: Gates) -> QuerySet[Run]:
@@ -104,16 +105,17 @@ def in_order(waiting: QuerySet[Run], *, loaded: Any = ()) -> QuerySet[Run]:
 def fail_stranded(*, gates: Gates) -> int:
     """End the waiting runs that no enabled host will take: the model is gone, or all breakers are open.
 
-    Better a clear word at once than waiting on a host that is known to be down.
+    Better a clear word at once than waiting on a host that is known to be down. How many still wait.
     """
-    hosts = list(Host.objects.enabled())
+    waiting = list(Run.objects.queued().defer(*HEAVY))
+    hosts = list(Host.objects.enabled()) if waiting else []
     ended = 0
-    for run in Run.objects.queued().defer(*HEAVY):
+    for run in waiting:
         reasons = [gates.why_shut(host.pk, run.model) for host in hosts if _takes(host, run)]
         if all(reasons):
             kind, message = _why(run, hosts, [reason for reason in reasons if reason])
             ended += runs.fail_waiting(run, kind=kind, message=message)
-    return ended
+    return len(waiting) - ended
 
 
 def _takes(host: Host, run: Run) -> bool:

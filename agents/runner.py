@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -62,12 +61,13 @@ class Runner:
         self._live: dict[UUID, LiveRun] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._worker: UUID | None = None
+        self._somebody_waits = True
         self._ready.set()
         loops = (
             self._publisher.work,
             self._keep_lease,
             self._claim_when_rung,
-            self._listen_for_cancels,
+            self._listen,
             self._save_snapshots,
             self._tell_positions,
         )
@@ -126,8 +126,10 @@ class Runner:
             ):
                 for run in claimed:
                     self._begin(run)
-            await in_database(queue.fail_stranded, gates=gates)
-            self._line_changed.set()
+            waiting = await in_database(queue.fail_stranded, gates=gates)
+            if waiting or self._somebody_waits:
+                self._line_changed.set()
+            self._somebody_waits = waiting > 0
 
     def _begin(self, run: Run) -> None:
         if run.worker != self._worker:
@@ -159,14 +161,17 @@ class Runner:
             return False
         return await in_database_patiently(runs.pass_on, run, failed_host=run.host)
 
-    # Cancelling
+    # What is told to all workers
 
-    async def _listen_for_cancels(self) -> None:
+    async def _listen(self) -> None:
         async with self._listener.pubsub(ignore_subscribe_messages=True) as pubsub:
-            await pubsub.subscribe(runs.CANCEL_CHANNEL)
+            await pubsub.subscribe(runs.CHANNEL)
+            self._doorbell.set()  # for what was rung before we listened
             async for message in pubsub.listen():
-                with suppress(ValueError):
-                    self._cancel(UUID(message["data"].decode()))
+                if (data := message["data"].decode()) == runs.DOORBELL:
+                    self._doorbell.set()
+                else:
+                    self._cancel(UUID(data))
 
     def _cancel(self, run_id: UUID) -> None:
         if live := self._live.get(run_id):

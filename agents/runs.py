@@ -29,7 +29,8 @@ from lobby.live.streams import publish
 log = structlog.get_logger()
 
 MAX_ATTEMPTS = 3
-CANCEL_CHANNEL = "lobby:cancel"
+CHANNEL = "lobby:runs"  # to all runners: the doorbell, or the id of a run that is to be cancelled
+DOORBELL = "ring"
 
 
 def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides on)
@@ -89,13 +90,8 @@ def _check_limits(owner: Any) -> None:
 
 
 def ring() -> None:
-    """Wake a worker. A lost doorbell does no harm: the reaper rings too."""
-    from agents.tasks import start_runs  # noqa: PLC0415  (tasks import the runner, which imports this)
-
-    try:
-        start_runs.delay()
-    except start_runs.OperationalError as error:
-        log.warning("doorbell_not_heard", error=str(error))
+    """Wake the workers. A lost doorbell does no harm: they look by themselves with every heartbeat."""
+    _tell_workers(DOORBELL)
 
 
 def cancel(run: Run) -> bool:
@@ -110,7 +106,7 @@ def cancel(run: Run) -> bool:
     )
     if not asked:
         return False
-    tell_worker(run.pk)
+    _tell_workers(str(run.pk))  # a poke only: the worker also reads `cancel_requested_at` with every heartbeat
     return True
 
 
@@ -137,12 +133,11 @@ def repeat(run: Run) -> bool:
     return bool(waits)
 
 
-def tell_worker(run_id: UUID) -> None:
-    """A poke only: the worker also reads `cancel_requested_at` with its every heartbeat."""
+def _tell_workers(message: str) -> None:
     try:
-        sync_redis().publish(CANCEL_CHANNEL, str(run_id))
+        sync_redis().publish(CHANNEL, message)
     except RedisError as error:
-        log.warning("cancel_not_heard", run=str(run_id), error=str(error))
+        log.warning("workers_not_told", message=message, error=str(error))
 
 
 def mine(run: Run) -> Q:
@@ -157,13 +152,17 @@ UPDATE agents_run SET text = %s, thinking = %s, cursor = %s,
 """
 
 
+# For what is done again if Postgres crashes within the next second: its commit need not wait for the disk.
+UNHURRIED = "SET LOCAL synchronous_commit TO off"
+
 Progress = tuple[str, str, str, float | None, UUID, UUID | None, int]
 
 
 def save_progress(rows: Iterable[Progress]) -> None:
     """Snapshots of many runs in one round trip: text, thinking, cursor, seconds since the first token, and the fence:
     run, worker, attempt."""
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(UNHURRIED)
         cursor.executemany(SAVE, list(rows))
 
 

@@ -9,11 +9,6 @@ from agents import hosts, leases, runner
 
 
 @shared_task
-def start_runs() -> None:
-    runner.ring()
-
-
-@shared_task
 def reap() -> None:
     leases.reap()
     runner.ring()

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
+KEEP_ALIVE = 75  # seconds; longer than browsers and proxies keep a connection that they may just be using
 GRACE = 3  # seconds a stopping web process gives its open connections
 
 
@@ -14,7 +15,8 @@ def web(*, host: str, port: int) -> list[str]:
         *(sys.executable, "-m", "uvicorn", "lobby.asgi:application", "--host", host, "--port", str(port)),
         *("--loop", "uvloop", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
         *("--ws-max-size", str(1024 * 1024)),
-        *("--timeout-graceful-shutdown", str(GRACE), "--no-access-log", "--no-server-header"),
+        *("--timeout-keep-alive", str(KEEP_ALIVE), "--timeout-graceful-shutdown", str(GRACE)),
+        *("--no-access-log", "--no-server-header"),
     ]
 
 
