@@ -28,11 +28,12 @@ Coloured = tuple[_TokenType, str]
 
 MOST_HIGHLIGHTED = 200_000  # characters of code; more is shown in one colour
 LONGEST_LINE = 1_000  # characters; searching longer ones can take seconds, and nobody reads them
+DEEPEST = 30  # quotes, lists and brackets in one another; the time that nonsense takes grows with it
 LONGEST_SEARCH = 2.0  # seconds of CPU for one piece of code
 # A lexer is regular expressions that hold a process up while they search; these are widely used and well behaved.
 LANGUAGES = """
     bash c c++ c# clojure cmake console cpp csharp css dart diff docker dockerfile elixir erlang fortran go golang
-    graphql groovy haskell html http ini java javascript js json jsx julia kotlin latex lua markdown matlab md nginx
+    graphql groovy haskell html http ini java javascript js json jsx julia kotlin latex lua markdown md nginx
     nix objective-c objectivec ocaml perl php powershell protobuf ps1 py pycon python python3 r rb rs ruby rust scala
     sh shell sql swift terraform tex toml ts tsx typescript xml yaml yml zig zsh
 """
@@ -99,7 +100,7 @@ def _keep(tag: str, attribute: str, value: str) -> str | None:
 
 @cache
 def _markdown() -> MarkdownIt:
-    markdown = Markdown("commonmark", {"html": False, "maxNesting": 100}).enable(["table", "strikethrough"])
+    markdown = Markdown("commonmark", {"html": False, "maxNesting": DEEPEST}).enable(["table", "strikethrough"])
     markdown.use(gfm_autolink_plugin)
     markdown.core.ruler.push("image_in_link", _note_images_in_links)
     markdown.add_render_rule("image", _image)

@@ -7,6 +7,8 @@ from ninja import Field, FilterSchema, Schema
 from agents import runs
 from chat import models, rendering
 
+RENDERED_AT_ONCE = 100_000  # characters; a longer reply's HTML is there when the worker has made it
+
 
 class Conversation(Schema):
     """A chat: a tree of messages, of which one branch is shown."""
@@ -59,7 +61,7 @@ class Message(Schema):
     agent: str | None = Field(None, alias="agent.slug")
     text: str = Field(description="Of a reply that is being written: what was said before this run.")
     thinking: str
-    html: str = Field(description="A reply's text, rendered and safe to show; of a question nothing.")
+    html: str = Field(description="A reply's text, rendered and safe to show; of a very long one, when that is done.")
     status: models.Message.Status
     run: UUID | None = Field(None, alias="run_id", description="The run that wrote it last, or is writing it.")
     stats: dict[str, float | int | str | None] = Field(description="The figures of that run.")
@@ -73,7 +75,9 @@ class Message(Schema):
 
     @staticmethod
     def resolve_html(message: models.Message) -> str:
-        return rendering.html_of(message) if message.role == models.Message.Role.ASSISTANT else ""
+        if message.role == models.Message.Role.USER or len(message.text) > RENDERED_AT_ONCE:
+            return message.html
+        return rendering.html_of(message)
 
     @staticmethod
     def resolve_stats(message: models.Message) -> dict[str, Any]:

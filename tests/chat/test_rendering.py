@@ -194,7 +194,7 @@ def test_an_unfinished_code_block_is_code() -> None:
 
 
 def test_deep_nesting_keeps_its_text_as_deep_as_anyone_reads() -> None:
-    assert Found(render("> " * 40 + "deep")).text.strip() == "deep"
+    assert Found(render("> " * 25 + "deep")).text.strip() == "deep"
 
 
 def test_every_language_that_is_highlighted_is_known() -> None:
