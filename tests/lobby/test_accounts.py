@@ -132,6 +132,13 @@ def test_addresses_of_one_ipv6_network_count_together() -> None:
     assert guess(1, address="2001:db8:0:1::1") == [422]
 
 
+@pytest.mark.parametrize("address", ["", "unix:"])
+def test_guesses_over_a_unix_socket_count_together(address: str) -> None:
+    make_user()
+
+    assert guess(6, address=address) == [422] * 5 + [429]
+
+
 def test_one_address_that_tries_many_accounts_is_refused() -> None:
     for number in range(60):
         attempts.count_sign_in(account=f"user {number}", address="192.0.2.1", is_known_device=False)
@@ -268,6 +275,21 @@ def test_eleventh_sign_up_in_an_hour_from_one_address_is_refused(settings: Setti
 
     assert [sign_up(Client(), f"eve{number}").status_code for number in range(11)] == [302] * 10 + [429]
     assert User.objects.count() == 10
+
+
+def test_who_is_signed_in_needs_no_second_account(client: Client, settings: Settings) -> None:
+    settings.LOBBY_SIGNUP = "open"
+    client.force_login(make_user())
+
+    assert client.get("/sign-up/")["Location"] == "/"
+
+
+def test_admins_password_and_sign_out_are_those_of_everybody(client: Client) -> None:
+    client.force_login(make_admin())
+
+    assert client.get("/admin/password_change/")["Location"] == "/password/"
+    assert client.post("/admin/logout/")["Location"] == "/sign-in/"
+    assert not is_signed_in(client)
 
 
 def test_one_time_link_signs_the_first_admin_in_and_asks_for_a_password(client: Client) -> None:
