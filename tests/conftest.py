@@ -27,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     started.append(database)
     redis = valkey.start(home, durable=False)
     started.append(redis)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the processes that tests start compile once, not each anew
     os.environ.update(
         DJANGO_SETTINGS_MODULE="lobby.settings",
         DATABASE_URL=database.url,

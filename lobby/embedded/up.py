@@ -15,7 +15,7 @@ import psutil
 from django.core.exceptions import ImproperlyConfigured
 
 from lobby import env
-from lobby.embedded import child, given, postgres, programs, valkey
+from lobby.embedded import child, given, postgres, prepared, programs, valkey
 from lobby.embedded.child import Child, StartFailed
 from lobby.embedded.home import kept_port, why_not_bindable
 from lobby.embedded.supervisor import Supervisor
@@ -50,6 +50,8 @@ class Lobby:
         self.supervisor = Supervisor(say=say)
         self.browser = httpx.Client(timeout=5, trust_env=False)  # one: each loads all certificates, 50 ms of work
         self.env = os.environ | {"LOBBY_HOME": str(home)}
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)  # images set it: each process would compile for 2 s at each start
+        self.web: Child
 
     def start(self, *, host: str, port: int, workers: int) -> str:
         """Start all of it; returns the path of the sign-in link. Raises StartFailed."""
@@ -57,10 +59,18 @@ class Lobby:
         model = self.start_model()  # first: it loads while the others start
         self.start_redis()
         self.start_database()
+        is_prepared = prepared.is_so(self.home, database=self.env["DATABASE_URL"])
+        if is_prepared:  # its tables are there: what would begin afterwards can begin meanwhile
+            self.start_processes(host=host, port=port, workers=workers)
         sign_in = self.first_run()
         if model:
             self.wait_for(model, path="/api/version", what="the embedded model")
-        self.start_processes(host=host, port=port, workers=workers)
+        if not is_prepared:
+            prepared.note(self.home, database=self.env["DATABASE_URL"])
+            self.start_processes(host=host, port=port, workers=workers)
+        self.wait_until_well()
+        # Last: its first bell rings seconds later, and until here the processors have enough to do.
+        self.add(programs.beat(schedule=child.folder(self.home, "beat") / "schedule"), name="beat")
         return sign_in
 
     def stop(self) -> None:
@@ -126,15 +136,9 @@ class Lobby:
         return done.stdout.decode().strip()
 
     def start_processes(self, *, host: str, port: int, workers: int) -> None:
-        self.doing("Starting web and workers")
-        url = address_of(host=host, port=port)
-        web = self.add(programs.web(host=host, port=port), name="web", url=url)
+        self.web = self.add(programs.web(host=host, port=port), name="web", url=address_of(host=host, port=port))
         for number in range(1, workers + 1):
             self.add(programs.worker(name=f"worker{number}"), name=f"worker-{number}")
-        self.wait_for(web, path="/health", what="the web process")
-        self.wait_until_well(web)
-        # Last: its first bell rings seconds later, and until here the processors have enough to do.
-        self.add(programs.beat(schedule=child.folder(self.home, "beat") / "schedule"), name="beat")
 
     def add(self, command: list[str], *, name: str, url: str = "") -> Child:
         return self.supervisor.add(partial(self.spawn, command, name=name, url=url), stops=STOPS_FIRST)
@@ -148,12 +152,13 @@ class Lobby:
         log = child.log_file(self.home, name=process.name)
         child.wait_until(lambda: self.answers(f"{process.url}{path}"), child=process, patience=STARTING, log=log)
 
-    def wait_until_well(self, web: Child) -> None:
+    def wait_until_well(self) -> None:
         """Until questions can be answered. Where that takes long it is said, and no reason to stop: it may be the
         Ollama of somebody else that is slow."""
+        self.wait_for(self.web, path="/health", what="the web process")
         self.doing("Waiting for the workers")
         deadline = monotonic() + GETTING_WELL
-        while missing := self.missing_at(web.url):
+        while missing := self.missing_at(self.web.url):
             if monotonic() > deadline:
                 self.say(f"Not there yet: {', '.join(missing)}. The logs are in {self.home / 'logs'}")
                 return
