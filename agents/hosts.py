@@ -17,9 +17,17 @@ from lobby.database import in_database
 from lobby.live.connections import async_redis
 
 
-def resolve_model(agent: Agent) -> str:
-    """The installed name of the model that answers for this agent. Raises ModelUnavailable, saying which there are."""
-    hosts = list(Host.objects.enabled().filter(**{"pk": agent.host_id} if agent.host_id else {}))
+def hosts_of(agent: Agent) -> list[Host]:
+    """The enabled hosts that may answer for this agent, whatever models they have."""
+    return list(Host.objects.enabled().filter(**{"pk": agent.host_id} if agent.host_id else {}))
+
+
+def resolve_model(agent: Agent, *, hosts: list[Host] | None = None) -> str:
+    """The installed name of the model that answers for this agent, on one of its hosts.
+
+    Raises ModelUnavailable, saying which models there are.
+    """
+    hosts = hosts_of(agent) if hosts is None else hosts
     if not hosts:
         raise ModelUnavailable(
             f"The model host of {agent.name} is switched off or gone."

@@ -147,5 +147,5 @@ def _agent(slug: str) -> Agent:
 
 
 def _exchange(exchange: replies.Exchange) -> dict[str, Message]:
-    question, reply = exchange
-    return {"question": conversations.place(question), "reply": conversations.place(reply)}
+    question, reply = conversations.places(*exchange)
+    return {"question": question, "reply": reply}

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
-
 from agents.errors import ModelUnavailable
-from agents.hosts import resolve_model
+from agents.hosts import hosts_of, resolve_model
 from agents.models import Agent, Host, Run
 from chat import tree
 from chat.models import Conversation, Message
@@ -107,11 +105,11 @@ def estimate(messages: Prompt) -> float:
 
 def size_for(agent: Agent, path: list[Message]) -> int:
     """The context the agent's model has, or will be loaded with."""
+    hosts = hosts_of(agent)
     try:
-        model = resolve_model(agent)
+        model = resolve_model(agent, hosts=hosts)
     except ModelUnavailable:
         model = agent.model
-    hosts = list(Host.objects.enabled().filter(Q(pk=agent.host_id) if agent.host_id else Q()))
     largest = [m.get("context_length") for host in hosts for m in host.installed if m.get("name") == model]
     return min(_wanted_size(agent, model, hosts, path), *(int(length) for length in largest if length), sys.maxsize)
 

@@ -160,7 +160,12 @@ def thread_page(conversation: Conversation, *, after: str, size: int) -> tuple[l
 
 def place(message: Message) -> Message:
     """The same message as `thread` gives it."""
-    return _fetch(tree.read(message.conversation), [message.pk])[0]
+    return places(message)[0]
+
+
+def places(*messages: Message) -> list[Message]:
+    """The same messages of one conversation as `thread` gives them."""
+    return _fetch(tree.read(messages[0].conversation), [message.pk for message in messages])
 
 
 def _fetch(shape: tree.Tree, ids: Sequence[UUID]) -> list[Message]:
