@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import transaction
-from django.db.models.signals import m2m_changed, post_delete, post_init, post_save
+from django.db.models.signals import m2m_changed, post_delete, post_init, post_save, pre_delete
 from django.http import HttpRequest
 from redis.exceptions import RedisError
 
@@ -32,6 +32,7 @@ def connect() -> None:
     m2m_changed.connect(_end_if_permissions_changed, sender=user.groups.through)
     m2m_changed.connect(_end_if_permissions_changed, sender=user.user_permissions.through)
     m2m_changed.connect(_end_of_members, sender=Group.permissions.through)
+    pre_delete.connect(_end_of_deleted_group, sender=Group)
     user_logged_in.connect(_record_sign_in)
     user_logged_out.connect(_end_on_sign_out)
     user_login_failed.connect(_record_failure)
@@ -82,6 +83,10 @@ def _end_of_members(instance: Any, action: str, reverse: bool, pk_set: set[int] 
     if action in ("post_add", "post_remove", "pre_clear"):
         groups = [instance.pk] if not reverse else list(pk_set or instance.group_set.values_list("pk", flat=True))
         end(list(get_user_model().objects.filter(groups__in=groups).distinct()))
+
+
+def _end_of_deleted_group(instance: Group, **_: Any) -> None:
+    end(list(instance.user_set.all()))
 
 
 def _record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:

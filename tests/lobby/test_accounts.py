@@ -448,6 +448,40 @@ def test_sockets_are_told_when_a_group_gets_other_permissions(django_capture_on_
     assert (told(alice), told(bob)) == (1, 0)
 
 
+def clear_groups(user: User, group: Group) -> None:
+    user.groups.clear()
+
+
+def clear_members(user: User, group: Group) -> None:
+    group.user_set.clear()
+
+
+def delete_group(user: User, group: Group) -> None:
+    group.delete()
+
+
+def clear_permissions(user: User, group: Group) -> None:
+    group.permissions.clear()
+
+
+def add_from_permission(user: User, group: Group) -> None:
+    Permission.objects.all()[0].group_set.add(group)
+
+
+@pytest.mark.parametrize("change", [clear_groups, clear_members, delete_group, clear_permissions, add_from_permission])
+def test_sockets_are_told_when_a_group_is_changed_from_any_side(
+    change: Callable[[User, Group], None], django_capture_on_commit_callbacks: Any
+) -> None:
+    alice, bob = make_user(), make_user("bob")
+    group = Group.objects.create(name="operators")
+    group.user_set.add(alice)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        change(alice, group)
+
+    assert (told(alice), told(bob)) == (1, 0)
+
+
 def test_sockets_are_told_on_sign_out_and_deletion(client: Client, django_capture_on_commit_callbacks: Any) -> None:
     alice = make_user()
     sign_in(client)
