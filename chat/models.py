@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # PostgreSQL refuses to index more than 1 MiB of different words: of a longer message the beginning can be found.
 SEARCHABLE = 100_000  # characters
+# A reply whose HTML is still to be made
+UNRENDERED = models.Q(role="assistant", html="") & ~models.Q(status="writing") & ~models.Q(text="")
 CONTEXT_SLACK = 4  # tokens: servers keep the last few to themselves
 
 
@@ -87,6 +89,7 @@ class Message(models.Model):
         indexes = [
             GinIndex(SearchVector(Left("text", SEARCHABLE), config="simple"), name="message_search"),
             models.Index(fields=["conversation"], condition=models.Q(status="writing"), name="message_writing"),
+            models.Index(fields=["created_at"], condition=UNRENDERED, name="message_unrendered"),
         ]
 
     # Where it stands in the tree, set by chat.conversations: the ids of all messages under its parent, oldest first,

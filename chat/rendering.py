@@ -40,6 +40,7 @@ LANGUAGES = """
 HIGHLIGHTED = frozenset(LANGUAGES.split())
 SCHEMES = {"http", "https", "mailto"}
 ADDRESS = re.compile(r"(?:https?://|mailto:)\S", re.IGNORECASE)
+NOTHING = "<p></p>"  # of a text that shows nothing, as a definition of a link alone: rendered all the same
 LANGUAGE = re.compile(r"[\w+#.-]{1,30}", re.ASCII)
 TOKEN_CLASSES = set(filter(None, STANDARD_TYPES.values()))
 CLASSES = {
@@ -63,7 +64,7 @@ class Markdown(MarkdownIt):
 def html_of(message: Message) -> SafeString:
     """The message's text as HTML: as it was rendered, or rendered now and kept if the text is still the same."""
     if not message.html and message.text:
-        message.html = render(message.text)
+        message.html = render(message.text) or NOTHING
         Message.objects.filter(pk=message.pk, text=message.text).update(html=message.html)
     return mark_safe(message.html)  # noqa: S308  (nothing is stored there but what render returns)
 

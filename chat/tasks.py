@@ -7,10 +7,11 @@ from django.db.models.functions import Now
 
 from chat import conversations, rendering
 from chat.events import say_message
-from chat.models import Message
+from chat.models import UNRENDERED, Message
 
 log = structlog.get_logger()
 
+MOST_AT_ONCE = 100  # replies
 KEPT = timedelta(days=30)  # in the bin
 
 
@@ -22,6 +23,14 @@ def render_reply(message_id: str) -> None:
         return
     rendering.html_of(message)
     say_message(message)
+
+
+@shared_task
+def render_missed() -> None:
+    """What a lost message to the workers left as plain text."""
+    ids = Message.objects.filter(UNRENDERED).order_by("created_at").values_list("pk", flat=True)
+    for id in list(ids[:MOST_AT_ONCE]):
+        ask_to_render(id)  # each by itself: one that cannot be rendered keeps no other waiting
 
 
 def ask_to_render(message_id: UUID) -> None:

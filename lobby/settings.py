@@ -149,6 +149,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "agents.tasks.reap", "schedule": 5, "options": {"expires": 5}},
     "probe-hosts": {"task": "agents.tasks.probe_hosts", "schedule": 15, "options": {"expires": 15}},
+    "render-missed": {"task": "chat.tasks.render_missed", "schedule": 60, "options": {"expires": 60}},
     "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
 }
 

@@ -23,6 +23,13 @@ def events(topic: str) -> list[dict[str, Any]]:
     return [orjson.loads(fields[b"e"]) for _, fields in sync_redis().xrange(stream(topic))]  # type: ignore[union-attr]
 
 
+def sent_to_workers() -> list[str]:
+    """The arguments of the rendering tasks that wait in Celery's queue, the first sent first."""
+    waiting: Any = sync_redis().lrange("lobby", 0, -1)
+    headers = [orjson.loads(message)["headers"] for message in reversed(waiting)]
+    return [task["argsrepr"] for task in headers if task["task"] == "chat.tasks.render_reply"]
+
+
 def counts() -> tuple[int, int]:
     return Message.objects.count(), Run.objects.count()
 
@@ -180,9 +187,7 @@ def test_a_run_that_ends_has_its_reply_rendered_and_said(conversation: Conversat
     with said(execute=True):
         end(reply, text="**Yes**")
     assert [event["type"] for event in events(conversation.topic)] == ["run.ended"]
-    sent = [orjson.loads(message)["headers"] for message in sync_redis().lrange("lobby", 0, -1)]  # type: ignore[union-attr]
-    rendering = [task["argsrepr"] for task in sent if task["task"] == "chat.tasks.render_reply"]
-    assert rendering == [f"('{reply.pk}',)"]
+    assert sent_to_workers() == [f"('{reply.pk}',)"]
 
 
 def test_resume_keeps_the_text_and_shows_the_model_where_it_stopped(conversation: Conversation) -> None:

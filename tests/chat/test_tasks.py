@@ -9,7 +9,7 @@ from agents.models import Run
 from chat import conversations, replies, tasks
 from chat.models import Conversation, Message
 from tests.chat.engine import end
-from tests.chat.test_replies import events
+from tests.chat.test_replies import events, sent_to_workers
 
 
 def test_render_reply_keeps_the_html_and_says_so(conversation: Conversation, said: Any) -> None:
@@ -25,6 +25,22 @@ def test_render_reply_keeps_the_html_and_says_so(conversation: Conversation, sai
 def test_render_reply_of_a_message_that_is_gone_does_nothing(conversation: Conversation) -> None:
     tasks.render_reply(str(conversation.pk))
     assert events(conversation.topic) == []
+
+
+def test_what_a_lost_message_left_unrendered_is_rendered(conversation: Conversation) -> None:
+    _, reply = replies.ask(conversation=conversation, text="One?")
+    end(reply, text="[a]: https://a.example")
+    _, second = replies.ask(conversation=conversation, text="Two?")
+    end(second, text="**Yes**")
+    replies.ask(conversation=conversation, text="Three?")
+    tasks.render_missed()
+    assert sent_to_workers() == [f"('{reply.pk}',)", f"('{second.pk}',)"]
+    for id in (reply.pk, second.pk):
+        tasks.render_reply(str(id))
+    html = Message.objects.exclude(html="").order_by("created_at").values_list("html", flat=True)
+    assert list(html) == ["<p></p>", "<p><strong>Yes</strong></p>\n"]
+    tasks.render_missed()
+    assert len(sent_to_workers()) == 2
 
 
 @pytest.mark.parametrize(("days", "left"), [(29, 1), (31, 0)])
