@@ -28,8 +28,8 @@ def snapshot(ident: str) -> Snapshot:
     A page whose `thread` is another one fetches the thread anew.
     """
     conversation = Conversation.objects.get(pk=ident)
-    writing = conversation.messages.filter(status=Message.Status.WRITING, run__isnull=False).select_related("run__host")
-    messages = list(writing)
+    writing = conversation.messages.filter(status=Message.Status.WRITING, run__isnull=False)
+    messages = list(writing.select_related("run__host").defer("run__messages", "run__format", "run__logprobs"))
     places = _places([message.run for message in messages if message.run])
     return {
         "type": "snapshot",
