@@ -11,7 +11,7 @@ from chat import conversations, replies
 from chat.errors import BadText, NotPossible
 from chat.models import Conversation, Message
 from tests.chat.engine import end
-from tests.chat.test_replies import events
+from tests.chat.heard import events
 from tests.factories import make_agent, make_conversation, make_message
 
 

@@ -9,7 +9,7 @@ from agents.models import Run
 from chat import conversations, replies, tasks
 from chat.models import Conversation, Message
 from tests.chat.engine import end
-from tests.chat.test_replies import events, sent_to_workers
+from tests.chat.heard import events, sent_to_workers
 
 
 def test_render_reply_keeps_the_html_and_says_so(conversation: Conversation, said: Any) -> None:

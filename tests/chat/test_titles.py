@@ -6,7 +6,7 @@ from agents.models import Run
 from chat import conversations, replies, titles
 from chat.models import Conversation, Message
 from tests.chat.engine import end, end_run, refuse
-from tests.chat.test_replies import events
+from tests.chat.heard import events
 
 
 def answer(conversation: Conversation, *, question: str = "What is a lease?", **result: Any) -> Message:

@@ -10,7 +10,7 @@ from agents.runner import Runner
 from chat import conversations, replies
 from chat.models import Conversation, Message
 from tests import factories
-from tests.chat.test_replies import events
+from tests.chat.heard import events
 from tests.fake_ollama import FakeOllama, expected_text
 from tests.waiting import wait_for
 
