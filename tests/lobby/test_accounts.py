@@ -1,47 +1,25 @@
 import re
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from django.contrib.auth.models import Group, Permission, User
-from django.core.management import call_command
-from django.db import connection
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
 from lobby.accounts import attempts, links
-from lobby.live.connections import sync_redis
-from lobby.live.streams import key
 from monitoring.models import AuditEvent
 from tests.factories import PASSWORD, make_admin, make_user
+from tests.lobby.signing_in import is_signed_in, sign_in, told
 
 pytestmark = pytest.mark.django_db
 
 GENERIC = "This user name and password do not go together."
 
 
-def sign_in(client: Client, username: str = "alice", password: str = PASSWORD, address: str = "192.0.2.1") -> Any:
-    data = {"username": username, "password": password}
-    return client.post("/sign-in/", data, REMOTE_ADDR=address)
-
-
 def guess(times: int, *, address: str = "192.0.2.1", username: str = "alice") -> list[int]:
     """The statuses of so many wrong passwords, each from a fresh browser."""
     return [sign_in(Client(), username, f"wrong {number}", address).status_code for number in range(times)]
-
-
-def is_signed_in(client: Client) -> bool:
-    return client.get("/password/").status_code == HTTPStatus.OK
-
-
-def told(user: User) -> int:
-    """How often the sockets of this user were told to look at their session."""
-    length: Any = sync_redis().xlen(key(f"user:{user.pk}"))
-    return int(length)
 
 
 def test_right_password_signs_in_under_a_new_session_key(client: Client) -> None:
@@ -290,223 +268,6 @@ def test_admins_password_and_sign_out_are_those_of_everybody(client: Client) -> 
     assert client.get("/admin/password_change/")["Location"] == "/password/"
     assert client.post("/admin/logout/")["Location"] == "/sign-in/"
     assert not is_signed_in(client)
-
-
-def test_one_time_link_signs_the_first_admin_in_and_asks_for_a_password(client: Client) -> None:
-    path = links.make(links.ensure_first_admin())
-
-    answer = client.get(path)
-
-    assert answer["Location"] == "/password/"
-    page = client.get("/password/")
-    assert b"Skip for now" in page.content
-    assert page.context["user"].username == "admin"
-    assert page.context["user"].is_superuser
-    assert list(page.context["form"].fields) == ["new_password1", "new_password2"]
-
-
-def test_first_password_can_be_set_after_the_link_and_signs_in(client: Client) -> None:
-    client.get(links.make(links.ensure_first_admin()))
-    new = "a phrase of the admin"
-
-    assert client.post("/password/", {"new_password1": new, "new_password2": new})["Location"] == "/"
-    assert is_signed_in(client)
-    assert sign_in(Client(), "admin", new).status_code == HTTPStatus.FOUND
-
-
-def test_link_of_an_admin_with_password_leads_straight_in(client: Client) -> None:
-    assert client.get(links.make(make_admin()))["Location"] == "/"
-
-
-def test_link_works_once(client: Client) -> None:
-    path = links.make(links.ensure_first_admin())
-    client.get(path)
-
-    second = Client().get(path)
-
-    assert second.status_code == HTTPStatus.GONE
-    assert b"This link is over" in second.content
-    assert client.get(path)["Location"] == "/"
-
-
-def test_looking_at_a_link_does_not_use_it_up(client: Client) -> None:
-    path = links.make(links.ensure_first_admin())
-
-    assert client.head(path).status_code == HTTPStatus.NO_CONTENT
-    assert client.get(path).status_code == HTTPStatus.FOUND
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_many_who_use_a_link_at_once_one_gets_in() -> None:
-    token = links.make(links.ensure_first_admin()).split("/")[2]
-
-    def redeem(_: int) -> bool:
-        try:
-            return links.redeem(token) is not None
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(8) as threads:
-        assert sum(threads.map(redeem, range(8))) == 1
-
-
-def test_link_is_over_after_24_hours(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = links.make(links.ensure_first_admin())
-    later = time.time() + 24 * 3600 + 1
-    monkeypatch.setattr("django.core.signing.time.time", lambda: later)
-
-    assert client.get(path).status_code == HTTPStatus.GONE
-
-
-@pytest.mark.parametrize("spoil", [lambda path: path[:-3] + "x/", lambda path: "/welcome/nonsense/"])
-def test_forged_link_is_refused(client: Client, spoil: Callable[[str], str]) -> None:
-    path = links.make(links.ensure_first_admin())
-
-    assert client.get(spoil(path)).status_code == HTTPStatus.GONE
-
-
-def test_new_password_and_deactivation_end_open_links(client: Client) -> None:
-    admin = make_admin()
-    before_password = links.make(admin)
-    admin.set_password("another long phrase")
-    admin.save()
-    before_deactivation = links.make(admin)
-    User.objects.update(is_active=False)
-
-    assert client.get(before_password).status_code == HTTPStatus.GONE
-    assert client.get(before_deactivation).status_code == HTTPStatus.GONE
-
-
-def test_first_admin_is_made_once() -> None:
-    assert links.ensure_first_admin() == links.ensure_first_admin()
-    assert User.objects.count() == 1
-    assert not User.objects.get().has_usable_password()
-
-
-def test_user_who_signed_up_as_admin_does_not_become_one() -> None:
-    make_user("admin")
-
-    assert links.ensure_first_admin().username == "admin-2"
-    assert not User.objects.get(username="admin").is_superuser
-
-
-def test_command_prints_a_path_that_signs_in(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
-    call_command("sign_in_link")
-    path = capsys.readouterr().out.strip()
-
-    assert urlsplit(path).path == path
-    assert client.get(path).status_code == HTTPStatus.FOUND
-
-
-def deactivate(user: User) -> None:
-    user.is_active = False
-    user.save()
-
-
-def promote(user: User) -> None:
-    user.is_staff = True
-    user.save()
-
-
-def set_password(user: User) -> None:
-    user.set_password("another long phrase")
-    user.save()
-
-
-def add_permission(user: User) -> None:
-    user.user_permissions.add(Permission.objects.all()[0])
-
-
-def add_to_group(user: User) -> None:
-    user.groups.add(Group.objects.create(name="operators"))
-
-
-def add_from_group(user: User) -> None:
-    Group.objects.create(name="operators").user_set.add(user)
-
-
-@pytest.mark.parametrize("change", [deactivate, promote, set_password, add_permission, add_to_group, add_from_group])
-def test_sockets_are_told_when_rights_change(
-    change: Callable[[User], None], django_capture_on_commit_callbacks: Any
-) -> None:
-    alice, bob = make_user(), make_user("bob")
-
-    with django_capture_on_commit_callbacks(execute=True):
-        change(User.objects.get(pk=alice.pk))
-
-    assert (told(alice), told(bob)) == (1, 0)
-
-
-def test_sockets_are_told_when_a_group_gets_other_permissions(django_capture_on_commit_callbacks: Any) -> None:
-    alice, bob = make_user(), make_user("bob")
-    group = Group.objects.create(name="operators")
-    group.user_set.add(alice)
-
-    with django_capture_on_commit_callbacks(execute=True):
-        group.permissions.set(Permission.objects.all()[:2])
-
-    assert (told(alice), told(bob)) == (1, 0)
-
-
-def clear_groups(user: User, group: Group) -> None:
-    user.groups.clear()
-
-
-def clear_members(user: User, group: Group) -> None:
-    group.user_set.clear()
-
-
-def delete_group(user: User, group: Group) -> None:
-    group.delete()
-
-
-def clear_permissions(user: User, group: Group) -> None:
-    group.permissions.clear()
-
-
-def add_from_permission(user: User, group: Group) -> None:
-    Permission.objects.all()[0].group_set.add(group)
-
-
-@pytest.mark.parametrize("change", [clear_groups, clear_members, delete_group, clear_permissions, add_from_permission])
-def test_sockets_are_told_when_a_group_is_changed_from_any_side(
-    change: Callable[[User, Group], None], django_capture_on_commit_callbacks: Any
-) -> None:
-    alice, bob = make_user(), make_user("bob")
-    group = Group.objects.create(name="operators")
-    group.user_set.add(alice)
-
-    with django_capture_on_commit_callbacks(execute=True):
-        change(alice, group)
-
-    assert (told(alice), told(bob)) == (1, 0)
-
-
-def test_sockets_are_told_on_sign_out_and_deletion(client: Client, django_capture_on_commit_callbacks: Any) -> None:
-    alice = make_user()
-    sign_in(client)
-
-    with django_capture_on_commit_callbacks(execute=True):
-        client.post("/sign-out/")
-    assert told(alice) == 1
-
-    key_of_alice = alice.pk
-    with django_capture_on_commit_callbacks(execute=True):
-        alice.delete()
-    assert sync_redis().xlen(key(f"user:{key_of_alice}")) == 2
-
-
-def test_sockets_are_left_alone_when_nothing_of_rights_changes(
-    client: Client, django_capture_on_commit_callbacks: Any
-) -> None:
-    alice = make_user()
-
-    with django_capture_on_commit_callbacks(execute=True):
-        sign_in(client)
-        alice.email = "alice@example.org"
-        alice.save()
-
-    assert told(alice) == 0
 
 
 def test_sign_ins_refusals_and_sign_outs_are_in_the_audit_trail(client: Client) -> None:

@@ -1,59 +1,20 @@
-"""Sockets end with the right to them, at most 5 s after it: on a real web process."""
-
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
-from websockets.exceptions import ConnectionClosed
 
-from lobby.embedded.child import Child
-from lobby.live.streams import publish
-from tests.factories import PASSWORD, make_conversation, make_user
-from tests.lobby.live.sockets import Socket, is_event, sign_in, socket
-from tests.processes import web_process
+from lobby.live.connections import sync_redis
+from lobby.live.streams import key
+from tests.factories import make_user
+from tests.lobby.signing_in import sign_in, told
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-SIGNED_OUT, COME_BACK = 4401, 4000
-
-
-@pytest.fixture(scope="module")
-def web(django_db_setup: None, django_db_blocker: Any) -> Iterator[Child]:
-    with django_db_blocker.unblock(), web_process() as process:
-        yield process
-
-
-@pytest.fixture
-def alice(transactional_db: None) -> User:
-    return make_user()
-
-
-def close_code(page: Socket) -> int:
-    """The code with which the socket closes, within 5 s."""
-    until = time.monotonic() + 5
-    with pytest.raises(ConnectionClosed) as closing:
-        page.until(lambda _: time.monotonic() > until)
-    assert closing.value.rcvd is not None
-    return closing.value.rcvd.code
-
-
-def sign_out_elsewhere(user: User) -> None:
-    other = Client()
-    other.force_login(user)
-    other.post("/sign-out/")
+pytestmark = pytest.mark.django_db
 
 
 def deactivate(user: User) -> None:
     user.is_active = False
-    user.save()
-
-
-def change_password(user: User) -> None:
-    user.set_password("another long phrase")
     user.save()
 
 
@@ -62,116 +23,102 @@ def promote(user: User) -> None:
     user.save()
 
 
-def join_group(user: User) -> None:
+def set_password(user: User) -> None:
+    user.set_password("another long phrase")
+    user.save()
+
+
+def add_permission(user: User) -> None:
+    user.user_permissions.add(Permission.objects.all()[0])
+
+
+def add_to_group(user: User) -> None:
     user.groups.add(Group.objects.create(name="operators"))
 
 
-def comes_back_as(web: Child, session: str) -> bool:
-    """Whether a page with this session is let in again."""
-    with socket(web.url, session=session) as page:
-        try:
-            page.send(ping=1)
-            page.until(lambda frame: "pong" in frame)
-        except ConnectionClosed as closed:
-            assert closed.rcvd is not None
-            assert closed.rcvd.code == SIGNED_OUT
-            return False
-    return True
+def add_from_group(user: User) -> None:
+    Group.objects.create(name="operators").user_set.add(user)
 
 
-@pytest.mark.parametrize(
-    "change, stays",
-    [
-        (deactivate, False),
-        (change_password, False),
-        (User.delete, False),
-        (promote, True),
-        (join_group, True),
-        (sign_out_elsewhere, True),
-    ],
-)
-def test_socket_closes_when_the_right_to_it_may_have_changed(
-    web: Child, alice: User, change: Callable[[User], object], stays: bool
+@pytest.mark.parametrize("change", [deactivate, promote, set_password, add_permission, add_to_group, add_from_group])
+def test_sockets_are_told_when_rights_change(
+    change: Callable[[User], None], django_capture_on_commit_callbacks: Any
 ) -> None:
-    session = sign_in(alice)
-    with socket(web.url, session=session) as page:
-        page.until(is_event("snapshot"))
-        change(alice)
-        assert close_code(page) == COME_BACK
-    assert comes_back_as(web, session) is stays
+    alice, bob = make_user(), make_user("bob")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        change(User.objects.get(pk=alice.pk))
+
+    assert (told(alice), told(bob)) == (1, 0)
 
 
-def test_signing_out_ends_the_socket_of_that_browser_for_good(web: Child, alice: User) -> None:
-    browser = Client()
-    browser.post("/sign-in/", {"username": "alice", "password": PASSWORD})
-    session = browser.cookies["sessionid"].value
+def test_sockets_are_told_when_a_group_gets_other_permissions(django_capture_on_commit_callbacks: Any) -> None:
+    alice, bob = make_user(), make_user("bob")
+    group = Group.objects.create(name="operators")
+    group.user_set.add(alice)
 
-    with socket(web.url, session=session) as page:
-        page.until(is_event("snapshot"))
-        browser.post("/sign-out/")
-        assert close_code(page) == COME_BACK
-        assert not comes_back_as(web, session)
+    with django_capture_on_commit_callbacks(execute=True):
+        group.permissions.set(Permission.objects.all()[:2])
 
-
-def test_changing_the_password_leaves_the_other_tabs_of_that_browser_signed_in(web: Child, alice: User) -> None:
-    browser = Client()
-    browser.post("/sign-in/", {"username": "alice", "password": PASSWORD})
-    new = "another long phrase"
-
-    with socket(web.url, session=browser.cookies["sessionid"].value) as page:
-        page.until(is_event("snapshot"))
-        browser.post("/password/", {"old_password": PASSWORD, "new_password1": new, "new_password2": new})
-        assert close_code(page) == COME_BACK
-    assert comes_back_as(web, browser.cookies["sessionid"].value)
+    assert (told(alice), told(bob)) == (1, 0)
 
 
-def test_page_that_comes_back_is_not_sent_away_again(web: Child, alice: User) -> None:
-    session, topic = sign_in(alice), make_conversation(owner=alice).topic
-    with socket(web.url, session=session) as page:
-        page.until(is_event("snapshot"))
-        promote(alice)
-        assert close_code(page) == COME_BACK
-
-    with socket(web.url, session=session) as page:
-        page.send(attach=topic)
-        page.until(lambda frame: frame.get("topic") == topic)
-        page.send(ping=1)
-        assert page.receive() == {"pong": 1}
+def clear_groups(user: User, group: Group) -> None:
+    user.groups.clear()
 
 
-def test_event_stream_ends_with_the_session_and_is_refused_afterwards(web: Child, alice: User) -> None:
-    topic, cookies = make_conversation(owner=alice).topic, {"sessionid": sign_in(alice)}
-    url = f"{web.url}/api/topics/{topic}/events"
-    with httpx.Client(cookies=cookies, timeout=10) as client:
-        with client.stream("GET", url) as stream:
-            lines = stream.iter_lines()
-            assert next(lines).startswith("id: ")
-            deactivate(alice)
-            assert [line for line in lines if "session" in line] == []  # which reads to the end
-        refused = client.get(url)
-
-    assert (refused.status_code, refused.json()["kind"]) == (401, "unauthorized")
+def clear_members(user: User, group: Group) -> None:
+    group.user_set.clear()
 
 
-def test_event_stream_of_a_user_whose_rights_changed_may_be_taken_up_again(web: Child, alice: User) -> None:
-    topic, cookies = make_conversation(owner=alice).topic, {"sessionid": sign_in(alice)}
-    url = f"{web.url}/api/topics/{topic}/events"
-    first = publish(topic, {"type": "chat.title", "title": "one"})
-    with httpx.Client(cookies=cookies, timeout=10) as client:
-        with client.stream("GET", url) as stream:
-            lines = stream.iter_lines()
-            assert next(lines).startswith("id: ")
-            promote(alice)
-            for _ in lines:
-                pass
-        second = publish(topic, {"type": "chat.title", "title": "two"})
-        with client.stream("GET", url, headers={"Last-Event-ID": first}) as stream:
-            assert next(stream.iter_lines()) == f"id: {second}"
+def delete_group(user: User, group: Group) -> None:
+    group.delete()
 
 
-def test_socket_of_another_user_stays(web: Child, alice: User) -> None:
-    with socket(web.url, session=sign_in(make_user("bob"))) as page:
-        page.until(is_event("snapshot"))
-        deactivate(alice)
-        page.send(ping=1)
-        assert page.receive() == {"pong": 1}
+def clear_permissions(user: User, group: Group) -> None:
+    group.permissions.clear()
+
+
+def add_from_permission(user: User, group: Group) -> None:
+    Permission.objects.all()[0].group_set.add(group)
+
+
+@pytest.mark.parametrize("change", [clear_groups, clear_members, delete_group, clear_permissions, add_from_permission])
+def test_sockets_are_told_when_a_group_is_changed_from_any_side(
+    change: Callable[[User, Group], None], django_capture_on_commit_callbacks: Any
+) -> None:
+    alice, bob = make_user(), make_user("bob")
+    group = Group.objects.create(name="operators")
+    group.user_set.add(alice)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        change(alice, group)
+
+    assert (told(alice), told(bob)) == (1, 0)
+
+
+def test_sockets_are_told_on_sign_out_and_deletion(client: Client, django_capture_on_commit_callbacks: Any) -> None:
+    alice = make_user()
+    sign_in(client)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/sign-out/")
+    assert told(alice) == 1
+
+    key_of_alice = alice.pk
+    with django_capture_on_commit_callbacks(execute=True):
+        alice.delete()
+    assert sync_redis().xlen(key(f"user:{key_of_alice}")) == 2
+
+
+def test_sockets_are_left_alone_when_nothing_of_rights_changes(
+    client: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    alice = make_user()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        sign_in(client)
+        alice.email = "alice@example.org"
+        alice.save()
+
+    assert told(alice) == 0
