@@ -35,6 +35,7 @@ def snapshot(ident: str) -> Snapshot:
         "type": "snapshot",
         "runs": [_live(message, message.run, places) for message in messages if message.run],
         "thread": fingerprint(conversation),
+        "title": conversation.title,
     }
 
 

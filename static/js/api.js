@@ -1,5 +1,7 @@
 /** Requests to our own server: JSON for actions, HTML for fragments. Every failure becomes words for people. */
 
+const PATIENCE_MS = 60_000;
+
 export class Refusal extends Error {
   constructor(message, { status = 0, kind = "unreachable", retryAfter = 0 } = {}) {
     super(message);
@@ -28,7 +30,7 @@ export async function fragment(url) {
 
 async function ask(url, options) {
   try {
-    return await fetch(url, { credentials: "same-origin", ...options });
+    return await fetch(url, { credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE_MS), ...options });
   } catch {
     throw new Refusal("The server cannot be reached. Your text is kept; try again when the connection is back.");
   }

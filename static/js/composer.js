@@ -102,6 +102,7 @@ class LobbyComposer extends HTMLElement {
     if (this.isSending || !this.area.value.trim()) return;
     if (this.isBusy) return this.#say("The reply is still being written. Wait for it, or stop it with Esc.");
     if (this.isOver) return this.#say(`The question is too long: ${this.limit.toLocaleString("en")} characters is the limit.`);
+    if (this.area.value.isWellFormed?.() === false) return this.#say("The question holds half of a character (a lone surrogate). Remove it and try again.");
     this.#draft ??= { key: newKey(), text: this.area.value };
     this.#save();
     this.#sending(true);
@@ -165,6 +166,7 @@ class LobbyComposer extends HTMLElement {
 
   #sending(sending) {
     this.isSending = sending;
+    this.area.readOnly = sending; // what is sent is what is seen
     this.form.classList.toggle("is-sending", sending);
     this.form.setAttribute("aria-busy", String(sending));
   }

@@ -22,6 +22,7 @@ class LobbySidebar extends HTMLElement {
     this.addEventListener("keydown", ({ key }) => key === "Escape" && this.close());
     document.addEventListener("click", (event) => this.#outside(event));
     live.addEventListener("user", ({ detail }) => this.#news(detail));
+    live.addEventListener("state", () => live.state === "open" && this.refreshSoon()); // what was said meanwhile
     NARROW.addEventListener("change", () => this.close());
   }
 
@@ -32,13 +33,18 @@ class LobbySidebar extends HTMLElement {
     if (here && change === "deleted" && !this.isDeleting) toast("This conversation was deleted in another tab.", { undo: () => this.restore(conversation) });
   }
 
+  /** Nothing is exchanged under their hands. */
+  get #isInUse() {
+    return this.querySelector(".conversation input, .menu:popover-open") !== null;
+  }
+
   refreshSoon() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.refresh(), SETTLE_MS);
   }
 
   async refresh() {
-    if (this.querySelector(".conversation input, .menu:popover-open")) return this.refreshSoon(); // not under their hands
+    if (this.#isInUse) return this.refreshSoon();
     const query = new URLSearchParams({ q: this.search.value.trim() });
     if (this.#limit) query.set("limit", this.#limit);
     const asked = ++this.#asked;
@@ -51,6 +57,7 @@ class LobbySidebar extends HTMLElement {
   }
 
   #show(found) {
+    if (this.#isInUse) return this.refreshSoon();
     const focused = this.list.contains(document.activeElement)
       ? document.activeElement.closest("[data-conversation]")?.dataset.conversation
       : null;

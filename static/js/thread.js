@@ -24,6 +24,7 @@ class LobbyThread extends HTMLElement {
     this.addEventListener("click", (event) => this.#click(event));
     this.addEventListener("reply:lost", () => live.afresh(this.topic));
     this.addEventListener("reply:ended", ({ detail, target }) => this.#ended(detail, target));
+    live.addEventListener("state", () => live.state === "open" && this.isStale && this.refresh());
     this.#watchOlder();
     if (this.dataset.conversation) live.attach(this.topic, (event) => this.#hear(event));
     this.#tellBusy();
@@ -50,8 +51,10 @@ class LobbyThread extends HTMLElement {
     if (event.type === "run.ended" && !replyOf(event.run)) this.refresh();
   }
 
-  #snapshot({ runs = [], thread = "" }) {
+  #snapshot({ runs = [], thread = "", title = "" }) {
+    if (title) this.#title(title);
     for (const run of runs) replyOf(run.run)?.catchUp(run);
+    for (const run of runs) if (run.stopping) replyOf(run.run)?.stopping();
     const known = new Set(runs.map((run) => run.run));
     const over = writing().some((reply) => !known.has(reply.dataset.run));
     if (over || thread !== this.column.dataset.fingerprint) this.refresh();
@@ -96,6 +99,7 @@ class LobbyThread extends HTMLElement {
       this.#meter(found);
     } catch (error) {
       if (error.status === 404) this.refresh();
+      else this.isStale = true;
     }
     const again = this.#messages.get(id);
     this.#messages.delete(id);
@@ -118,8 +122,10 @@ class LobbyThread extends HTMLElement {
       const found = await this.#fetching;
       this.#merge(found.querySelector(".column"));
       this.#meter(found);
+      this.isStale = false;
     } catch (error) {
       if (error.status === 404) toast("This conversation was deleted.");
+      else this.isStale = true;
     }
     this.#fetching = null;
     if (this.#again) this.refresh();
@@ -132,7 +138,7 @@ class LobbyThread extends HTMLElement {
     const first = wanted.length ? this.article(wanted[0].dataset.message) : null;
     const kept = first ? before(first) : [];
     const next = wanted.map((article) => this.#same(article) ?? article);
-    this.pin.holding(() => this.column.replaceChildren(...without(kept, next), ...next));
+    this.pin.holding(() => arrange(this.column, [...without(kept, next), ...next]));
     this.scroller.querySelector(".welcome")?.remove();
     this.column.dataset.fingerprint = fresh.dataset.fingerprint;
     if (!kept.length) this.column.toggleAttribute("data-has-older", fresh.hasAttribute("data-has-older"));
@@ -273,6 +279,15 @@ function keepLiveProse(old, fresh) {
   if (!raw || !streamed?.firstChild) return;
   const earlier = old.querySelector(".body > .prose");
   raw.replaceWith(...(earlier ? [earlier, streamed] : [streamed]));
+}
+
+/** Moves only what is not in its place: an element that is taken out and put back loses the focus. */
+function arrange(parent, wanted) {
+  const stays = new Set(wanted);
+  for (const child of [...parent.children]) if (!stays.has(child)) child.remove();
+  wanted.forEach((element, index) => {
+    if (parent.children[index] !== element) parent.insertBefore(element, parent.children[index] ?? null);
+  });
 }
 
 function before(element) {

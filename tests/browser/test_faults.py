@@ -1,22 +1,17 @@
-"""What has bitten every product of this kind: reload, stop, lost networks, dead workers, double clicks, huge texts."""
+"""What has bitten every product of this kind: reload, stop, lost networks, double clicks, huge texts."""
 
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
-import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 
-from agents.models import Agent, Run
+from agents.models import Run
 from chat.models import Conversation, Message
 from chat.rendering import render
 from lobby.embedded.child import Child
 from tests.browser.doing import SENT, ask, is_done, is_writing, last_reply, shown, start_chat
 from tests.factories import make_message
 from tests.fake_ollama import FakeOllama, expected_text
-from tests.processes import beat_process, web_process, worker_process
 from tests.waiting import wait_for
 
 LIVE_LENGTH = "document.querySelector('lobby-reply .live')?.textContent.length ?? 0"
@@ -84,49 +79,6 @@ def test_a_lost_network_is_said_and_what_was_missed_comes_after_it(page: Page, w
     assert shown(last_reply(page)) == expected_text(400).strip()
 
 
-def test_a_restart_of_the_web_server_loses_nothing(page: Page, worker: Child, fake: FakeOllama, alice: Any) -> None:
-    from tests.browser.conftest import session_of
-    from tests.processes import child_port
-
-    fake.script(tokens=600, rate=50)
-    with web_process() as first:
-        port = child_port(first)
-        page.context.add_cookies([{"name": "sessionid", "value": session_of(alice), "url": first.url}])
-        page.goto(f"{first.url}/chat/new/analyst/")
-        ask(page, "A long one")
-        is_writing(page)
-        os.kill(first.pid, signal.SIGKILL)
-        expect(page.get_by_text("Reconnecting…")).to_be_visible()
-    with web_process(port=port):
-        expect(page.get_by_text("Reconnecting…")).to_be_hidden()
-        is_done(page)
-        assert shown(last_reply(page)) == expected_text(600).strip()
-
-
-@pytest.fixture
-def two_workers(agent: Agent) -> Iterator[dict[int, Child]]:
-    """By their process ids; and the beat that notices when one dies."""
-    with worker_process() as first, worker_process() as second, beat_process():
-        yield {first.pid: first, second.pid: second}
-
-
-def test_a_reply_goes_on_when_its_worker_is_killed(page: Page, two_workers: dict[int, Child], fake: FakeOllama) -> None:
-    from agents.models import Worker
-
-    fake.script(tokens=300, rate=50)
-    start_chat(page, "A long one")
-    is_writing(page)
-    run = Run.objects.running().get(purpose="chat.reply")
-    os.kill(Worker.objects.get(pk=str(run.worker)).pid, signal.SIGKILL)
-    killed = time.monotonic()
-    wait_for(lambda: Run.objects.get(pk=run.pk).attempt == 2, seconds=30)
-    is_writing(page)
-    assert time.monotonic() - killed < 30
-    is_done(page)
-    assert shown(last_reply(page)) == expected_text(300).strip()
-    assert Message.objects.filter(role="assistant").count() == 1
-
-
 def test_a_double_click_asks_once(page: Page, worker: Child, fake: FakeOllama) -> None:
     page.goto("/chat/new/analyst/")
     page.get_by_label(SENT).fill("Once, please")
@@ -176,23 +128,23 @@ WATCH_FRAMES = """
 """
 
 
-def busy_ms(page: Page) -> float:
-    """What the page's main thread has worked so far: scripts, styles and layout, in ms."""
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable")
+def busy_ms(session: CDPSession) -> float:
+    """What the page's main thread has worked since `Performance.enable`: scripts, styles, layout, painting; in ms."""
     metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-    session.detach()
     return 1000 * float(metrics["TaskDuration"])
 
 
 def cost_per_token(page: Page, fake: FakeOllama, conversation: Conversation, *, tokens: int) -> float:
+    """In ms of the page's main thread, between the first tokens and half of the reply."""
     fake.script(tokens=tokens, rate=200)
     page.goto(f"/chat/{conversation.pk}/")
     ask(page, f"Go, {conversation.pk}")
     wait_for(lambda: live_length(page) > 1_000)
-    (began, at_first) = busy_ms(page), live_length(page)
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    began, at_first = busy_ms(session), live_length(page)
     wait_for(lambda: live_length(page) > tokens * WIDTH // 2)
-    (ended, at_last) = busy_ms(page), live_length(page)
+    ended, at_last = busy_ms(session), live_length(page)
     is_done(page)
     assert at_last > at_first + 500
     return (ended - began) / ((at_last - at_first) / WIDTH)
@@ -214,7 +166,7 @@ def test_the_cost_per_token_does_not_grow_with_the_chats_length(
     in_short = cost_per_token(page, fake, short, tokens=1000)
     in_long = cost_per_token(page, fake, long, tokens=1000)
     print(f"ms of main thread per token: {in_short:.2f} in a short chat, {in_long:.2f} in one of 400 kB")
-    assert in_long < 2 * in_short + 0.2
+    assert 0 < in_long < 2 * in_short + 0.2
 
 
 def test_a_reply_of_a_megabyte_stays_smooth(page: Page, worker: Child, fake: FakeOllama) -> None:

@@ -55,6 +55,7 @@ def test_the_snapshot_of_a_waiting_reply_has_its_place(conversation: Conversatio
             }
         ],
         "thread": fingerprint(conversation),
+        "title": conversation.title,
     }
 
 
