@@ -21,6 +21,7 @@ from agents.ollama import Chunk, Client, ContextFull, Deadlines, ModelFailed, Mo
 COLD_FIRST_TOKEN = 300.0  # seconds, where the model has to be loaded first
 KNOWN_LOADED_SECONDS = 120.0  # after a reply; Ollama unloads after 5 min by default
 TRIES = 3
+DEMONSTRATION_TOKENS = 512
 NUL = "\x00"  # Postgres stores none
 
 
@@ -154,10 +155,14 @@ class Generation:
             messages=run.messages,
             deadlines=deadlines,
             format=run.format,
-            options=run.options,
+            options=self._options(),
             think=run.think,
             top_logprobs=run.top_logprobs,
         )
+
+    def _options(self) -> dict[str, Any]:
+        """The demonstration model seldom finds an end by itself."""
+        return {"num_predict": DEMONSTRATION_TOKENS, **self.run.options} if self.host.is_embedded else self.run.options
 
     def _take(self, chunk: Chunk) -> None:
         content, thinking = chunk.content, chunk.thinking

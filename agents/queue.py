@@ -39,9 +39,7 @@ def claim(*, worker: UUID, cursor: str, gates: Gates) -> list[Run]:
 
 def _with_room(gates: Gates) -> list[tuple[Host, int]]:
     """Enabled hosts with free slots, the least loaded first."""
-    if not Run.objects.queued().exists():
-        return []
-    hosts = list(Host.objects.enabled())
+    hosts = list(Host.objects.enabled().filter(Exists(Run.objects.queued())))
     if len(hosts) == 1:
         return [(hosts[0], hosts[0].max_parallel)]  # what is free there is counted under its lock
     busy = dict(Run.objects.running().order_by().values_list("host").annotate(number=Count("*")))
@@ -66,19 +64,25 @@ def _claim_for(host: Host, *, most: int, worker: UUID, cursor: str, gates: Gates
         ids = list(line.values_list("pk", flat=True)[: max(0, min(free, most))])
         # Who was declared dead claims nothing until it has noticed.
         registered = Exists(Worker.objects.filter(pk=worker))
-        Run.objects.queued().filter(registered, pk__in=ids).update(
-            status=Run.Status.RUNNING,
-            host=locked,
-            worker=worker,
-            attempt=F("attempt") + 1,
-            started_at=Now(),
-            first_token_at=None,
-            text="",
-            thinking="",
-            logprobs=None,
-            cursor=cursor,
+        taken = (
+            Run.objects.queued()
+            .filter(registered, pk__in=ids)
+            .update(
+                status=Run.Status.RUNNING,
+                host=locked,
+                worker=worker,
+                attempt=F("attempt") + 1,
+                started_at=Now(),
+                first_token_at=None,
+                text="",
+                thinking="",
+                logprobs=None,
+                cursor=cursor,
+            )
         )
-        mine = Run.objects.filter(pk__in=ids, worker=worker, status=Run.Status.RUNNING)
+        if not taken:
+            return []
+        mine = Run.objects.running().filter(pk__in=ids, worker=worker)
         return list(mine.select_related("host", "agent").order_by("priority", "queued_at"))
 
 

@@ -147,5 +147,6 @@ def _agent(slug: str) -> Agent:
 
 
 def _exchange(exchange: replies.Exchange) -> dict[str, Message]:
-    question, reply = conversations.places(*exchange)
+    question, reply = exchange
+    conversations.put_in_place(question, reply)
     return {"question": question, "reply": reply}

@@ -1,6 +1,6 @@
 """Conversations: begun, named, put away, found again; and the branch of the tree that one shows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID, uuid4
 
 from django.contrib.auth.models import User
@@ -160,18 +160,22 @@ def thread_page(conversation: Conversation, *, after: str, size: int) -> tuple[l
 
 def place(message: Message) -> Message:
     """The same message as `thread` gives it."""
-    return places(message)[0]
+    return _fetch(tree.read(message.conversation), [message.pk])[0]
 
 
-def places(*messages: Message) -> list[Message]:
-    """The same messages of one conversation as `thread` gives them."""
-    return _fetch(tree.read(messages[0].conversation), [message.pk for message in messages])
+def put_in_place(*messages: Message) -> None:
+    """Tell messages of one conversation, as they are in memory, their siblings."""
+    _tell_siblings(tree.read(messages[0].conversation), messages)
 
 
 def _fetch(shape: tree.Tree, ids: Sequence[UUID]) -> list[Message]:
     found = Message.objects.with_run().in_bulk(ids)
     messages = [found[id] for id in ids if id in found]
+    _tell_siblings(shape, messages)
+    return messages
+
+
+def _tell_siblings(shape: tree.Tree, messages: Iterable[Message]) -> None:
     for message in messages:
         message.siblings = shape.siblings(message.pk)
         message.branch = message.siblings.index(message.pk) + 1
-    return messages
