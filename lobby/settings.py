@@ -189,7 +189,7 @@ STATICFILES_DIRS = [
     BASE_DIR / "static",
     *(
         (f"npm/{name}", BASE_DIR / "node_modules" / name)
-        for name in ("htmx.org/dist", "streaming-markdown", "open-props")
+        for name in ("streaming-markdown", "open-props")
         if (BASE_DIR / "node_modules" / name).exists()
     ),
 ]
