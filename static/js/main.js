@@ -1,4 +1,5 @@
 import { live } from "./live.js";
+import "./board.js";
 import "./menu.js";
 import "./toasts.js";
 import "./theme-switch.js";

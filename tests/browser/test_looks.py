@@ -10,9 +10,11 @@ from playwright.sync_api import BrowserContext, Page, expect
 from agents.models import Agent, Host
 from chat.models import Conversation, Message
 from chat.rendering import render
+from lobby.embedded.child import Child
 from tests.browser.conftest import picture
-from tests.browser.doing import SENT
+from tests.browser.doing import SENT, is_writing, start_chat
 from tests.factories import make_message, make_run
+from tests.fake_ollama import FakeOllama
 
 AXE = (Path(__file__).resolve().parents[2] / "node_modules/axe-core/axe.min.js").read_text()
 UPGRADED = "!document.querySelector('lobby-thread') || !!customElements.get('lobby-thread')"
@@ -173,6 +175,21 @@ def test_home_says_that_the_demonstration_model_answers_and_how_to_connect_anoth
     expect(note).to_contain_text("A small demonstration model answers here: fake:latest.")
     note.get_by_text("Connect your own Ollama").click()
     expect(note).to_contain_text("OLLAMA_HOST=http://localhost:11434 scripts/up")
+
+
+def test_the_lobby_shows_who_is_busy_as_it_happens(
+    page: Page, open_context: Callable[..., BrowserContext], worker: Child, fake: FakeOllama
+) -> None:
+    fake.script(tokens=400, rate=40)
+    page.goto("/")
+    expect(page.locator(".agent", has_text="Analyst")).to_contain_text("ready")
+    chat = open_context().new_page()
+    start_chat(chat, "Count slowly")
+    is_writing(chat)
+    expect(page.locator(".agent", has_text="Analyst")).to_contain_text("answering 1")
+    expect(page.locator(".recent")).to_contain_text("Count slowly")
+    chat.keyboard.press("Escape")
+    expect(page.locator(".agent", has_text="Analyst")).to_contain_text("ready")
 
 
 def test_home_says_when_no_model_can_answer(page: Page, agent: Agent) -> None:
