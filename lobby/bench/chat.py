@@ -282,7 +282,7 @@ def browsers(plan: Plan) -> Iterator[BrowsersProcess]:
             pages.tell(orjson.dumps(asdict(plan)))
             pages.hear()
             yield pages
-        except BaseException:
+        except BaseException:  # whatever ends this, the pages must not outlive it
             process.kill()
             raise
 

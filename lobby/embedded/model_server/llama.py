@@ -63,7 +63,7 @@ class Llama:
         llama = cls(process, launch=launch, client=client)
         try:
             await llama._load(launch)
-        except BaseException:
+        except BaseException:  # whatever ends the start, the runner must not outlive it
             await llama.stop()
             raise
         return llama
