@@ -1,17 +1,15 @@
-/** <lobby-menu>: a button and its menu, by mouse and by keyboard. The menu is a popover, so nothing clips it. */
-
-let serial = 0;
+/**
+ * <lobby-menu>: a button and its menu, by mouse and by keyboard. The menu is a popover, so nothing clips it, and it opens
+ * before this script is here.
+ */
 
 class LobbyMenu extends HTMLElement {
   connectedCallback() {
     if (this.menu) return;
     this.button = this.querySelector("button");
     this.menu = this.querySelector(".menu");
-    this.menu.hidden = false;
-    this.menu.popover = "auto";
-    this.menu.id ||= `menu-${++serial}`;
-    this.button.popoverTargetElement = this.menu;
-    this.button.setAttribute("aria-expanded", "false");
+    if (this.menu.matches(":popover-open")) this.#prepare();
+    this.#toggled(this.menu.matches(":popover-open"));
     this.button.addEventListener("keydown", (event) => this.#onButton(event));
     this.menu.addEventListener("beforetoggle", ({ newState }) => newState === "open" && this.#prepare());
     this.menu.addEventListener("toggle", ({ newState }) => this.#toggled(newState === "open"));

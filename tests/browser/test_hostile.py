@@ -101,6 +101,7 @@ def test_nothing_of_a_title_a_thought_or_a_question_is_markup(
 ) -> None:
     nasty = "<img src=x onerror=alert(1)><script>alert(2)</script>"
     fake.script(thinking=[nasty], text=nasty)
+    fake.script(text="", containing="Write a title for the conversation")  # so the question's words stay
     start_chat(page, nasty)
     is_done(page)
     expect(page.locator(".question")).to_have_text(nasty)
