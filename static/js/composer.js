@@ -1,7 +1,7 @@
 /** <lobby-composer>: what is asked next. The text stays until the server has it. */
 
 import { api } from "./api.js";
-import { acceptDraft, acceptedConversation, alone, loadDraft, newKey, saveDraft, watchDraft } from "./drafts.js";
+import { acceptDraft, alone, loadDraft, newKey, saveDraft, watchDraft } from "./drafts.js";
 import { codePoints } from "./reply.js";
 import { toast } from "./toasts.js";
 
@@ -107,7 +107,8 @@ class LobbyComposer extends HTMLElement {
     this.#save();
     this.#sending(true);
     try {
-      await alone(() => this.#send(this.#draft));
+      const draft = this.#draft;
+      await alone(() => this.#send(draft));
     } catch (error) {
       this.#say(error.retryAfter ? `${error.message} Try again in ${Math.ceil(error.retryAfter)} s.` : error.message);
     } finally {
@@ -116,22 +117,19 @@ class LobbyComposer extends HTMLElement {
   }
 
   async #send(draft) {
-    const sent = this.dataset.conversation ? null : acceptedConversation(draft.key); // by another tab
-    const conversation = sent ?? this.dataset.conversation ?? (await this.#start(draft));
-    if (!sent) await api("POST", `conversations/${conversation}/messages`, { text: draft.text, key: draft.key });
-    acceptDraft(this.place, { key: draft.key, conversation });
+    const conversation = this.dataset.conversation ?? (await this.#start(draft));
+    await api("POST", `conversations/${conversation}/messages`, { text: draft.text, key: draft.key });
+    acceptDraft(this.place, draft.key);
     if (!this.dataset.conversation) return this.#goTo(conversation);
     if (this.#draft?.key === draft.key) this.#restore(null);
     this.thread.pin.toEnd();
     await this.thread.refresh();
   }
 
-  /** The page names the conversation: however often and in how many tabs this is tried, there will be one. */
-  async #start(draft) {
-    const id = (draft.conversation ??= newKey());
-    this.#save();
-    await api("POST", "conversations", { id, agent: this.dataset.agentSlug });
-    return id;
+  /** The draft's key names the conversation too: however often and in how many tabs this is tried, there will be one. */
+  async #start({ key }) {
+    await api("POST", "conversations", { id: key, agent: this.dataset.agentSlug });
+    return key;
   }
 
   #goTo(conversation) {

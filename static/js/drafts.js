@@ -6,7 +6,6 @@
  */
 
 const place = (id) => `lobby:draft:${id}`;
-const ACCEPTED = "lobby:accepted";
 
 export function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID();
@@ -36,15 +35,9 @@ export function saveDraft(id, draft) {
   }
 }
 
-/** The server has it: forget the draft, and let other tabs know what became of its key. */
-export function acceptDraft(id, { key, conversation }) {
-  localStorage.setItem(ACCEPTED, JSON.stringify({ key, conversation }));
+/** The server has it: forget the draft, unless another was begun meanwhile. */
+export function acceptDraft(id, key) {
   if ((loadDraft(id)?.key ?? key) === key) localStorage.removeItem(place(id));
-}
-
-export function acceptedConversation(key) {
-  const accepted = JSON.parse(localStorage.getItem(ACCEPTED) ?? "{}");
-  return accepted.key === key ? accepted.conversation : null;
 }
 
 export function watchDraft(id, changed) {

@@ -1,10 +1,13 @@
 """The engine against real Postgres and Valkey; its workers are told apart by their ids."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from agents import leases, queue, runs
 from agents.breaker import Gates
@@ -14,6 +17,7 @@ from agents.purposes import PURPOSES
 from lobby.live.connections import sync_redis
 from lobby.live.streams import key
 from tests.factories import MODEL, make_agent, make_host, make_user
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OPEN = Gates({}, now=0)
@@ -34,6 +38,19 @@ def enqueue(owner: Any, **changes: Any) -> Run:
 
 def claim(worker: UUID | None = None) -> list[Run]:
     return queue.claim(worker=worker or leases.register().pk, cursor="5-0", gates=OPEN)
+
+
+def in_thread(work: Callable[[], list[Run]]) -> list[Run]:
+    try:
+        return work()
+    finally:
+        connection.close()
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(cursor.fetchone()[0])
 
 
 def test_claim_takes_no_more_than_the_hosts_slots() -> None:
@@ -247,6 +264,18 @@ def test_abandoned_run_that_was_to_be_cancelled_ends_cancelled() -> None:
     assert runs.requeue_abandoned(live_workers=[]) == []
     run.refresh_from_db()
     assert run.status == "cancelled"
+
+
+def test_run_that_another_reaper_took_is_not_told_twice() -> None:
+    make_host()
+    run = enqueue(make_user())
+    claim()
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            Run.objects.filter(pk=run.pk).update(status=Run.Status.QUEUED, worker=None)  # not committed: both found it
+            slower = other.submit(in_thread, partial(runs.requeue_abandoned, live_workers=[]))
+            wait_for(somebody_waits_for_a_lock)
+        assert slower.result() == []
 
 
 def test_run_of_a_live_worker_is_left_alone() -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.waiting import wait_for
+
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
@@ -67,7 +69,7 @@ def test_policy_really_stops_what_is_slipped_into_a_page(page: Page, visit: Call
     visit("/password/")
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.stolen = 1\">')")
     page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.stolen = 1'}))")
-    page.wait_for_function("performance.getEntriesByType('resource').some(entry => entry.name.endsWith('/x'))")
+    wait_for(lambda: page.evaluate("performance.getEntriesByType('resource').some(one => one.name.endsWith('/x'))"))
 
     assert page.evaluate("window.stolen") is None
     assert [error for error in errors(page) if error.startswith("CSP: script-src")] != []
