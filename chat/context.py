@@ -60,7 +60,7 @@ def build_prompt(reply: Message, *, refused: Run | None = None) -> tuple[Prompt,
 
 def _branch(conversation: Conversation, leaf: UUID | None) -> list[Message]:
     ids = tree.read(conversation).path(leaf)
-    found = Message.objects.with_run().in_bulk(ids)
+    found = Message.objects.for_prompt().in_bulk(ids)
     return [found[id] for id in ids]
 
 

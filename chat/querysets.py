@@ -41,6 +41,11 @@ class MessageQuerySet(models.QuerySet["Message"]):
             return self.none()
         return self.filter(conversation__owner=user, conversation__deleted_at=None)
 
+    def for_prompt(self) -> MessageQuerySet:
+        """Each with what a prompt and its measure need, and no more: a branch may be long."""
+        figures = ("agent_id", "model", "prompt_tokens", "output_tokens", "context_length")
+        return self.select_related("run").only("role", "text", "run_id", *(f"run__{name}" for name in figures))
+
     def with_run(self) -> MessageQuerySet:
         """Each with its agent and its run's figures."""
         return self.select_related("agent", "run__host").defer(*UNSHOWN)
