@@ -2,6 +2,10 @@
 sockets and event streams on the loop."""
 
 import os
+import sys
+
+# How long a view's thread may keep the loop of sockets waiting at a time; 5 ms by default.
+sys.setswitchinterval(0.001)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lobby.settings")
 os.environ.setdefault("LOBBY_PROCESS", "web")  # before the settings are read: views share a connection pool
