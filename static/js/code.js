@@ -55,6 +55,12 @@ export function codeFrame() {
   return { block, label, code };
 }
 
+/** What a block says, the same while it streams and when the server has rendered it: its last line has an end. */
+export function codeOf(block) {
+  const text = block.querySelector("code").textContent;
+  return text.endsWith("\n") ? text : `${text}\n`;
+}
+
 function complete(block) {
   block.querySelector(".code-header").append(copyButton());
   block.querySelector("pre").tabIndex = 0; // it scrolls: by keyboard too

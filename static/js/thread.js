@@ -1,6 +1,7 @@
 /** <lobby-thread>: the messages that are shown, kept in step with the server, and where the reader looks. */
 
 import { api, fragment } from "./api.js";
+import { codeOf } from "./code.js";
 import { copyText } from "./copy.js";
 import { editQuestion } from "./edit.js";
 import { live } from "./live.js";
@@ -201,7 +202,7 @@ class LobbyThread extends HTMLElement {
       case "copy":
         return copyText(button, await this.#source(id, article));
       case "copy-code":
-        return copyText(button, button.closest(".code").querySelector("code").textContent);
+        return copyText(button, codeOf(button.closest(".code")));
       case "unfold":
         return unfold(button);
       case "edit":
