@@ -45,14 +45,15 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
     format: Any = None,
     top_logprobs: int = 0,
     priority: int = Run.Priority.CHAT,
+    hosts: list[Host] | None = None,
 ) -> Run:
     """Put a run in line; its worker is woken on commit. `options` go on top of the agent's own.
 
-    Raises AgentDisabled, ModelUnavailable, TooManyRuns.
+    Who has the agent's hosts already gives them. Raises AgentDisabled, ModelUnavailable, TooManyRuns.
     """
     if not agent.is_active:
         raise AgentDisabled(f"{agent.name} is switched off. Choose another agent.")
-    model = resolve_model(agent)
+    model = resolve_model(agent, hosts=hosts)
     _check_limits(owner)
     run = Run.objects.create(
         purpose=purpose,
@@ -61,7 +62,7 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
         owner=owner,
         agent=agent,
         model=model,
-        wanted_host=agent.host,
+        wanted_host_id=agent.host_id,
         messages=messages,
         options={**agent.options, **(options or {})},
         think=agent.think,

@@ -87,10 +87,10 @@ def list_messages(request: AuthenticatedRequest, id: UUID, place: Query[Place]) 
 def ask(request: AuthenticatedRequest, id: UUID, question: schemas.QuestionBelow) -> Status[dict[str, Message]]:
     """Ask; the reply is written from now on, live on the topic `chat:<conversation>`."""
     parent = _message(request, question.parent) if question.parent else None
-    conversation = _conversation(request, id)
-    return Status(
-        201, _exchange(replies.ask(conversation=conversation, text=question.text, key=question.key, parent=parent))
-    )
+    conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=id)
+    conversation.owner = request.user  # read already
+    exchange = replies.ask(conversation=conversation, text=question.text, key=question.key, parent=parent)
+    return Status(201, _exchange(exchange))
 
 
 @router.get("/messages/{id}", response=schemas.Message, tags=["messages"])
@@ -148,5 +148,4 @@ def _agent(slug: str) -> Agent:
 
 def _exchange(exchange: replies.Exchange) -> dict[str, Message]:
     question, reply = exchange
-    conversations.put_in_place(question, reply)
     return {"question": question, "reply": reply}

@@ -39,27 +39,35 @@ class ContextUse:
         return min(100, round(100 * self.used / self.size))
 
 
-def build_prompt(reply: Message, *, refused: Run | None = None) -> tuple[Prompt, int]:
+def build_prompt(
+    reply: Message, *, path: list[Message] | None = None, hosts: list[Host] | None = None, refused: Run | None = None
+) -> tuple[Prompt, int]:
     """(the messages to send, how many of the oldest are left out) for a reply that begins, or that goes on.
 
-    Of a prompt that was `refused` as too long at least one message more is left out, if any is left.
+    Who has them already gives the branch that ends with the question, and the hosts of the reply's agent. Of a prompt
+    that was `refused` as too long at least one message more is left out, if any is left.
     """
     agent = reply.agent
-    path = _branch(reply.conversation, reply.parent_id)
+    path = _branch(reply.conversation, reply.parent_id) if path is None else path
     system: Prompt = [{"role": "system", "content": agent.system_prompt}] if agent and agent.system_prompt else []
     history = [_said(message) for message in path if message.text]
     question = history[-1:]
     history = history[:-1]
     if reply.text:
         question += [_said(reply), {"role": "user", "content": GO_ON}]
-    budget, scale = _measure(reply, path, refused)
+    size = size_for(agent, path, hosts=hosts) if agent else DEFAULT_SIZE
+    budget, scale = _measure(reply, path, size, refused)
     least = reply.trimmed + 1 if refused else 0
     trimmed = _trim(history, budget=budget / scale - estimate(system + question), least=least)
     return system + history[trimmed:] + question, trimmed
 
 
 def _branch(conversation: Conversation, leaf: UUID | None) -> list[Message]:
-    ids = tree.read(conversation).path(leaf)
+    return read(tree.read(conversation).path(leaf))
+
+
+def read(ids: list[UUID]) -> list[Message]:
+    """These messages, in this order, with what a prompt needs of them."""
     found = Message.objects.for_prompt().in_bulk(ids)
     return [found[id] for id in ids]
 
@@ -68,10 +76,9 @@ def _said(message: Message) -> dict[str, Any]:
     return {"role": message.role, "content": message.text}
 
 
-def _measure(reply: Message, path: list[Message], refused: Run | None) -> tuple[float, float]:
+def _measure(reply: Message, path: list[Message], size: int, refused: Run | None) -> tuple[float, float]:
     """(tokens there are for the prompt, real tokens per estimated one)."""
-    size = (refused and refused.error_detail.get("n_ctx")) or (size_for(reply.agent, path) if reply.agent else 0)
-    size = size or DEFAULT_SIZE
+    size = (refused and refused.error_detail.get("n_ctx")) or size or DEFAULT_SIZE
     if refused and (tokens := refused.error_detail.get("n_prompt_tokens")):
         scale = tokens / max(1.0, estimate(refused.messages))
     else:
@@ -103,9 +110,9 @@ def estimate(messages: Prompt) -> float:
     return sum(len(message["content"].encode()) / BYTES_PER_TOKEN + MESSAGE_TOKENS for message in messages)
 
 
-def size_for(agent: Agent, path: list[Message]) -> int:
+def size_for(agent: Agent, path: list[Message], *, hosts: list[Host] | None = None) -> int:
     """The context the agent's model has, or will be loaded with."""
-    hosts = hosts_of(agent)
+    hosts = hosts_of(agent) if hosts is None else hosts
     try:
         model = resolve_model(agent, hosts=hosts)
     except ModelUnavailable:

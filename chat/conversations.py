@@ -1,6 +1,6 @@
 """Conversations: begun, named, put away, found again; and the branch of the tree that one shows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from django.contrib.auth.models import User
@@ -163,19 +163,8 @@ def place(message: Message) -> Message:
     return _fetch(tree.read(message.conversation), [message.pk])[0]
 
 
-def put_in_place(*messages: Message) -> None:
-    """Tell messages of one conversation, as they are in memory, their siblings."""
-    _tell_siblings(tree.read(messages[0].conversation), messages)
-
-
 def _fetch(shape: tree.Tree, ids: Sequence[UUID]) -> list[Message]:
     found = Message.objects.with_run().in_bulk(ids)
     messages = [found[id] for id in ids if id in found]
-    _tell_siblings(shape, messages)
+    shape.place(*messages)
     return messages
-
-
-def _tell_siblings(shape: tree.Tree, messages: Iterable[Message]) -> None:
-    for message in messages:
-        message.siblings = shape.siblings(message.pk)
-        message.branch = message.siblings.index(message.pk) + 1

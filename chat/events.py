@@ -46,6 +46,15 @@ ChatEvent = ChatMessage | ChatTitle | ChatConversation
 
 
 def say_message(message: Message) -> None:
+    say_messages(message)
+
+
+def say_messages(*messages: Message) -> None:
+    """Of one conversation; what is said of each is what it is on commit."""
+    transaction.on_commit(lambda: _say(f"chat:{messages[0].conversation_id}", *map(_changed, messages)))
+
+
+def _changed(message: Message) -> ChatMessage:
     event: ChatMessage = {
         "type": "chat.message",
         "message": str(message.pk),
@@ -53,7 +62,7 @@ def say_message(message: Message) -> None:
     }
     if message.run_id:
         event["run"] = str(message.run_id)
-    _say_on_commit(f"chat:{message.conversation_id}", event)
+    return event
 
 
 def say_title(conversation: Conversation) -> None:
@@ -70,8 +79,8 @@ def _say_on_commit(topic: str, event: ChatEvent) -> None:
     transaction.on_commit(partial(_say, topic, event))
 
 
-def _say(topic: str, event: Mapping[str, object]) -> None:
+def _say(topic: str, *events: Mapping[str, object]) -> None:
     try:
-        publish(topic, event)
+        publish(topic, *events)
     except RedisError as error:  # the rows are right; a page that attaches again sees them
-        log.warning("event_not_heard", topic=topic, type=event["type"], error=str(error))
+        log.warning("event_not_heard", topic=topic, types=[event["type"] for event in events], error=str(error))

@@ -5,6 +5,7 @@ Whatever changes a conversation locks its row first, and then no unfinished run'
 then the conversation's.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import Any, Literal
 from uuid import UUID
@@ -14,10 +15,11 @@ from django.db.models.functions import Now
 
 from agents import runs
 from agents.errors import AgentDisabled, Refused
-from agents.models import Agent, Run
+from agents.hosts import hosts_of
+from agents.models import Agent, Host, Run
 from chat import context, tasks, titles, tree
 from chat.errors import NotPossible, StillWriting
-from chat.events import say_conversation, say_message
+from chat.events import say_conversation, say_messages
 from chat.models import Conversation, Message
 from chat.text import clean_question, first_words, joined
 
@@ -30,18 +32,20 @@ Exchange = tuple[Message, Message]
 def ask(*, conversation: Conversation, text: str, key: UUID | None = None, parent: Message | None = None) -> Exchange:
     """A question under `parent` (by default the end of the branch that is shown) and the reply that is now written.
 
-    The same key again gives the same rows, and so does the same text while its reply is being written.
-    Raises BadText, TextTooLong, StillWriting, NotPossible and what agents.runs.enqueue raises.
+    The same key again gives the same rows, and so does the same text while its reply is being written. Each of the two
+    knows its place in the tree. Raises BadText, TextTooLong, StillWriting, NotPossible and what agents.runs.enqueue
+    raises.
     """
     text = clean_question(text)
     with transaction.atomic():
         conversation = _lock(conversation)
-        above = _find(conversation, parent) if parent else conversation.head
-        if known := _known(conversation, key) or _under_way(conversation, above, text):
+        shape = tree.read(conversation)
+        above = conversation.head_id if parent is None else _find(shape, parent)
+        if known := _known(shape, key) or _under_way(shape, above, text):
             return known
-        if above and above.is_writing:
+        if shape.is_writing(above):
             raise StillWriting
-        return _put(conversation, above, text, key)
+        return _put(conversation, shape, above, text, key)
 
 
 def edit(question: Message, *, text: str, key: UUID | None = None) -> Exchange:
@@ -51,10 +55,11 @@ def edit(question: Message, *, text: str, key: UUID | None = None) -> Exchange:
         raise NotPossible("Only a question can be edited.")
     with transaction.atomic():
         conversation = _lock(question.conversation)
-        if known := _known(conversation, key) or _answering(conversation, question.parent_id, text):
+        shape = tree.read(conversation)
+        if known := _known(shape, key) or _answering(shape, question.parent_id, text):
             return known
-        _stop_below(question, conversation.head)
-        return _put(conversation, question.parent, text, key)
+        _stop_below(question, conversation.head_id, shape)
+        return _put(conversation, shape, question.parent_id, text, key)
 
 
 def regenerate(reply: Message, *, agent: Agent | None = None) -> Message:
@@ -65,7 +70,7 @@ def regenerate(reply: Message, *, agent: Agent | None = None) -> Message:
         writing = question.children.filter(status=Message.Status.WRITING).order_by("created_at").last()
         if writing and writing.pk == reply.pk:
             raise StillWriting
-        return writing or _reply_to(conversation, question, agent or reply.agent)
+        return writing or _reply_again(conversation, question, agent or reply.agent)
 
 
 def resume(reply: Message) -> Message:
@@ -82,7 +87,11 @@ def retry(reply: Message) -> Message:
 
 def stop(reply: Message) -> bool:
     """False if it was not being written any more."""
-    run = Run.objects.unfinished().filter(subject=reply.pk).first()
+    return _stop(reply.pk)
+
+
+def _stop(reply: UUID) -> bool:
+    run = Run.objects.unfinished().filter(subject=reply).first()
     return run is not None and runs.cancel(run)
 
 
@@ -97,27 +106,28 @@ def _write_again(reply: Message, *, keep: bool) -> Message:
             reply.text = reply.thinking = reply.html = ""
             reply.save(update_fields=["text", "thinking", "html"])
         reply.refusals = 0
-        prompt, reply.trimmed = context.build_prompt(reply)
-        _write(reply, prompt)
+        say_messages(reply)
+        _write(reply)
+        _save(reply)
         _touch(conversation)
         return reply
 
 
 def _lock(conversation: Conversation) -> Conversation:
-    rows = Conversation.objects.filter(pk=conversation.pk)
-    rows.select_for_update().values("pk").get()
-    # Not in the same query: what it joins may be as old as the moment at which it began to wait.
-    locked = rows.select_related("owner", "agent", "head__parent").get()
+    rows = Conversation.objects.select_for_update(of=("self",)).select_related("agent")
+    locked = rows.get(pk=conversation.pk)
     if locked.deleted_at:
         raise NotPossible("This chat was deleted. Undo that first.")
+    if locked.agent is None and locked.agent_id:  # PostgreSQL joins nothing to a row that changed while it waited
+        locked.agent = Agent.objects.filter(pk=locked.agent_id).first()
+    locked.owner = conversation.owner
     return locked
 
 
-def _find(conversation: Conversation, message: Message) -> Message:
-    found = conversation.messages.select_related("parent").filter(pk=message.pk).first()
-    if found is None:
+def _find(shape: tree.Tree, message: Message) -> UUID:
+    if message.pk not in shape.nodes:
         raise NotPossible("This message is of another conversation.")
-    return found
+    return message.pk
 
 
 def _question_of(reply: Message) -> Message:
@@ -126,73 +136,102 @@ def _question_of(reply: Message) -> Message:
     return reply.parent
 
 
-def _known(conversation: Conversation, key: UUID | None) -> Exchange | None:
+def _known(shape: tree.Tree, key: UUID | None) -> Exchange | None:
     """What the same request made before."""
-    question = conversation.messages.filter(request_key=key).first() if key else None
-    return _exchange(question) if question else None
+    question = shape.asked_with(key) if key else None
+    return _exchange(shape, question) if question else None
 
 
-def _under_way(conversation: Conversation, above: Message | None, text: str) -> Exchange | None:
+def _under_way(shape: tree.Tree, above: UUID | None, text: str) -> Exchange | None:
     """The same question from another tab: the one whose reply is being written."""
-    if above and above.is_writing and above.parent and above.parent.text == text:
-        return above.parent, above
-    return _answering(conversation, above.pk if above else None, text)
+    if above and shape.is_writing(above) and (question := shape.nodes[above].parent) and _says(text, [question]):
+        return _exchange(shape, question, reply=above)
+    return _answering(shape, above, text)
 
 
-def _answering(conversation: Conversation, parent: UUID | None, text: str) -> Exchange | None:
-    same = conversation.messages.filter(parent=parent, role=Message.Role.USER, text=text)
-    question = same.filter(children__status=Message.Status.WRITING).first()
-    return _exchange(question) if question else None
+def _answering(shape: tree.Tree, parent: UUID | None, text: str) -> Exchange | None:
+    answering = [question for question in shape.children(parent) if shape.is_being_answered(question)]
+    question = _says(text, answering)
+    return _exchange(shape, question) if question else None
 
 
-def _exchange(question: Message) -> Exchange:
-    return question, question.children.select_related("agent", "run").earliest("created_at")
+def _says(text: str, questions: list[UUID]) -> UUID | None:
+    """The one of them with this very text."""
+    if not questions:
+        return None
+    rows = Message.objects.filter(pk__in=questions, role=Message.Role.USER, text=text)
+    return rows.values_list("pk", flat=True).first()
 
 
-def _stop_below(question: Message, head: Message | None) -> None:
-    if head and head.is_writing and question.pk in tree.read(question.conversation).path(head.pk):
-        transaction.on_commit(partial(stop, head))  # not before: a run that ends locks in the other order
+def _exchange(shape: tree.Tree, question: UUID, *, reply: UUID | None = None) -> Exchange:
+    """The question and a reply to it, by default its first."""
+    reply = reply or shape.children(question)[0]
+    found = Message.objects.select_related("agent", "run").in_bulk([question, reply])
+    shape.place(found[question], found[reply])
+    return found[question], found[reply]
 
 
-def _put(conversation: Conversation, above: Message | None, text: str, key: UUID | None) -> Exchange:
-    question = Message.objects.create(
-        conversation=conversation, parent=above, role=Message.Role.USER, text=text, request_key=key
-    )
-    say_message(question)
-    if not conversation.title:
-        Conversation.objects.filter(pk=conversation.pk).update(title=first_words(text))
-    return question, _reply_to(conversation, question, conversation.agent)
+def _stop_below(question: Message, head: UUID | None, shape: tree.Tree) -> None:
+    if head and shape.is_writing(head) and question.pk in shape.path(head):
+        transaction.on_commit(partial(_stop, head))  # not before: a run that ends locks in the other order
 
 
-def _reply_to(conversation: Conversation, question: Message, agent: Agent | None) -> Message:
-    reply = Message.objects.create(
-        conversation=conversation,
-        parent=question,
-        role=Message.Role.ASSISTANT,
-        agent=agent,
-        status=Message.Status.WRITING,
-    )
-    prompt, reply.trimmed = context.build_prompt(reply)
-    _write(reply, prompt)
+def _put(conversation: Conversation, shape: tree.Tree, above: UUID | None, text: str, key: UUID | None) -> Exchange:
+    question = Message(conversation=conversation, parent_id=above, role=Message.Role.USER, text=text, request_key=key)
+    reply = _new_reply(conversation, question, conversation.agent)
+    say_messages(question, reply)
+    _write(reply, path=[*context.read(shape.path(above)), question])
+    reply.created_at = Now() + timedelta(microseconds=1)  # after its question, though both come in one statement
+    Message.objects.bulk_create([question, reply])
+    _touch(conversation, head=reply, title=conversation.title or first_words(text))
+    for message in (question, reply):
+        shape.add(message)
+    shape.place(question, reply)
+    return question, reply
+
+
+def _reply_again(conversation: Conversation, question: Message, agent: Agent | None) -> Message:
+    reply = _new_reply(conversation, question, agent)
+    say_messages(reply)
+    _write(reply)
+    reply.save(force_insert=True)
     _touch(conversation, head=reply)
     return reply
 
 
-def _write(reply: Message, prompt: context.Prompt) -> None:
-    """Put a run in line that writes this reply, or goes on with it."""
+def _new_reply(conversation: Conversation, question: Message, agent: Agent | None) -> Message:
+    return Message(conversation=conversation, parent=question, role=Message.Role.ASSISTANT, agent=agent)
+
+
+def _write(reply: Message, *, path: list[Message] | None = None) -> None:
+    """Put a run in line that writes this reply, or goes on with it; `path` ends with its question."""
+    agent = _agent_of(reply)
+    hosts = hosts_of(agent)
+    prompt, reply.trimmed = context.build_prompt(reply, path=path, hosts=hosts)
+    _enqueue(reply, prompt, hosts=hosts)
+
+
+def _agent_of(reply: Message) -> Agent:
     if reply.agent is None:
         raise AgentDisabled("The agent that is to answer is gone. Choose another agent.")
+    return reply.agent
+
+
+def _enqueue(reply: Message, prompt: context.Prompt, *, hosts: list[Host] | None = None) -> None:
     reply.run = runs.enqueue(
         purpose=PURPOSE,
         subject=reply.pk,
         topic=reply.conversation.topic,
         owner=reply.conversation.owner,
-        agent=reply.agent,
+        agent=_agent_of(reply),
         messages=prompt,
+        hosts=hosts,
     )
     reply.status = Message.Status.WRITING
+
+
+def _save(reply: Message) -> None:
     reply.save(update_fields=["run", "status", "trimmed", "refusals"])
-    say_message(reply)
 
 
 def _touch(conversation: Conversation, **fields: Any) -> None:
@@ -228,9 +267,11 @@ def _ask_shorter(reply: Message, run: Run) -> bool:
         return _say_why(run, context.explain(run, alone=alone))
     reply.trimmed = trimmed
     try:
-        _write(reply, prompt)
+        _enqueue(reply, prompt)
     except Refused as refusal:
         return _say_why(run, refusal.message)
+    _save(reply)
+    say_messages(reply)
     return True
 
 

@@ -24,10 +24,12 @@ def encode(event: Mapping[str, Any]) -> bytes:
     return orjson.dumps(event)
 
 
-def publish(topic: str, event: Mapping[str, Any]) -> str:
-    """Say one event on a topic, from a thread; its cursor. Never call it before the rows it speaks of are committed."""
+def publish(topic: str, *events: Mapping[str, Any]) -> str:
+    """Say events on a topic, from a thread; the cursor of the first. Never before the rows they speak of are
+    committed."""
     with sync_redis().pipeline(transaction=False) as pipe:
-        add(pipe, topic, encode(event))
+        for event in events:
+            add(pipe, topic, encode(event))
         pipe.expire(key(topic), EXPIRY)
         return str(pipe.execute()[0], "ascii")
 

@@ -7,15 +7,17 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from agents import runs
 from agents.errors import Refused
 from agents.models import Run
 from chat import conversations, replies
 from chat.models import Conversation, Message
+from chat.replies import Exchange
 from tests import factories
 from tests.chat.engine import claim, end
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -111,3 +113,32 @@ def test_a_resume_from_two_tabs_makes_one_run(conversation: Conversation, at_onc
     made = at_once(*[lambda: replies.resume(reply)] * 4)
     assert sorted(isinstance(each, Refused) for each in made) == [False, True, True, True]
     assert Run.objects.filter(purpose="chat.reply").count() == 2
+
+
+def test_a_question_that_waited_for_another_agent_to_be_chosen_goes_to_that_one(
+    conversation: Conversation, at_once: Callable[..., list[Any]]
+) -> None:
+    other = factories.make_agent(model=factories.MODEL)
+
+    def choose() -> None:
+        with transaction.atomic():
+            conversations.set_agent(Conversation.objects.get(pk=conversation.pk), agent=other)
+            wait_for(somebody_waits_for_a_lock)
+
+    def ask() -> Exchange:
+        wait_for(lambda: is_locked(conversation))
+        return replies.ask(conversation=conversation, text="Who are you?")
+
+    _, (_, reply) = at_once(choose, ask)
+    assert (reply.agent, Run.objects.get().agent) == (other, other)
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(cursor.fetchone()[0])
+
+
+def is_locked(conversation: Conversation) -> bool:
+    with transaction.atomic():
+        return not Conversation.objects.select_for_update(skip_locked=True).filter(pk=conversation.pk).exists()

@@ -182,7 +182,7 @@ def test_asking_costs_the_same_queries_however_long_the_thread_is(
     conversation: Conversation, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(4):
-        with django_assert_max_num_queries(24):
+        with django_assert_max_num_queries(12):
             _, reply = replies.ask(conversation=conversation, text="One?")
         end(reply, text="Yes.")
 
