@@ -12,9 +12,9 @@ def wilson_interval(hits: int, trials: int, *, deviations: float = NINETY_FIVE) 
     """Of a share (Wilson, *JASA* 1927), 95 % by default; (0, 1) when nothing was tried."""
     if not trials:
         return 0.0, 1.0
-    share, square = hits / trials, deviations**2
+    share, square = hits / trials, deviations * deviations
     centre = (share + square / (2 * trials)) / (1 + square / trials)
-    reach = deviations * sqrt(share * (1 - share) / trials + square / (4 * trials**2)) / (1 + square / trials)
+    reach = deviations * sqrt(share * (1 - share) / trials + square / (4 * trials * trials)) / (1 + square / trials)
     return max(centre - reach, 0.0), min(centre + reach, 1.0)
 
 
@@ -26,7 +26,7 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
 
 
 def brier(forecasts: Iterable[tuple[float, bool]]) -> float | None:
-    """Mean squared error of (probability 0–1, did it happen); 0 is best, .25 is what "one half" always gets. None without any.
+    """Mean squared error of (probability 0–1, did it happen): 0 is best, "one half" always gets .25. None without any.
 
     Brier, *Monthly Weather Review* 78, 1950.
     """
@@ -67,7 +67,7 @@ def _bin(forecasts: list[tuple[float, bool]]) -> Bin:
 
 
 def calibration_error(forecasts: Iterable[tuple[float, bool]], *, bins: int = BINS) -> float | None:
-    """Expected calibration error: |confidence − share right| over the bins, weighed by their counts. None without any."""
+    """Expected calibration error: |confidence − share right|, weighed by the bins' counts. None without any."""
     found = reliability(forecasts, bins=bins)
     total = sum(each.count for each in found)
     return sum(each.count * abs(each.confidence - each.share) for each in found) / total if total else None

@@ -129,7 +129,7 @@ def _move(before: tuple[int, Vote] | None, after: tuple[int, Vote], *, rounds: S
 
 
 def claims_new_to(seat: str, *, since: int | None, until: int, rounds: Sequence[RoundVotes]) -> frozenset[str]:
-    """Claims of others that a seat came to read after its ballot of round `since` (None: ever), before that of `until`."""
+    """Others' claims that a seat first read between its ballots of round `since` (None: had none) and `until`."""
     found: frozenset[str] = rounds[until].evidence
     for held in rounds[since or 0 : until]:
         is_first = held.number == since

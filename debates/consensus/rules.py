@@ -190,6 +190,5 @@ RULES: dict[str, Rule] = {
         title="Confidence-weighted",
         words="More than half of the calibrated confidence.",
         decide=_by_confidence,
-        flag="Weighed by calibrated confidence, not by heads.",
     ),
 }
