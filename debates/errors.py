@@ -1,0 +1,28 @@
+"""Why something about a debate is refused, in words for people. All are agents.errors.Refused.
+
+BadDebate      422  the question, the options, the panel or a limit cannot be
+BudgetTooSmall 422  the tokens or minutes would not last for round 0
+NotNow         409  the debate is not in the state for it
+TooManyDebates 429  as many are under way, or were begun this hour, as one may have
+"""
+
+from agents.errors import Refused
+
+
+class BadDebate(Refused):
+    kind = "bad_debate"
+    status = 422
+
+
+class BudgetTooSmall(Refused):
+    kind = "budget_too_small"
+    status = 422
+
+
+class NotNow(Refused):
+    kind = "not_now"
+
+
+class TooManyDebates(Refused):
+    kind = "too_many_debates"
+    status = 429
