@@ -44,7 +44,7 @@ export class Sheets {
   }
 }
 
-/** The same elements as chat/rendering.py makes, with a way to copy. */
+/** The same elements as lobby/markdown.py makes, with a way to copy. */
 export function codeFrame() {
   const block = element("div", "code");
   const header = block.appendChild(element("div", "code-header"));

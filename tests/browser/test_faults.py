@@ -7,8 +7,8 @@ from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 
 from agents.models import Run
 from chat.models import Conversation, Message
-from chat.rendering import render
 from lobby.embedded.child import Child
+from lobby.markdown import render
 from tests.browser.doing import SENT, ask, is_done, is_writing, last_reply, shown, start_chat
 from tests.factories import make_message
 from tests.fake_ollama import FakeOllama, expected_text

@@ -9,8 +9,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from agents.models import Agent, Host
 from chat.models import Conversation, Message
-from chat.rendering import render
 from lobby.embedded.child import Child
+from lobby.markdown import render
 from tests.browser.conftest import picture
 from tests.browser.doing import SENT, is_writing, start_chat
 from tests.factories import make_message, make_run

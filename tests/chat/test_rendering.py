@@ -5,7 +5,8 @@ import pytest
 from pygments.lexers import get_lexer_by_name
 
 from chat.models import Conversation, Message
-from chat.rendering import ATTRIBUTES, HIGHLIGHTED, LONGEST_LINE, MOST_HIGHLIGHTED, TAGS, html_of, render
+from chat.rendering import html_of
+from lobby.markdown import ATTRIBUTES, HIGHLIGHTED, LONGEST_LINE, MOST_HIGHLIGHTED, TAGS, render
 from tests.factories import make_message
 
 
