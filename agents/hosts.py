@@ -22,8 +22,8 @@ def hosts_of(agent: Agent) -> list[Host]:
     return list(Host.objects.enabled().filter(**{"pk": agent.host_id} if agent.host_id else {}))
 
 
-def resolve_model(agent: Agent, *, hosts: list[Host] | None = None) -> str:
-    """The installed name of the model that answers for this agent, on one of its hosts.
+def resolve_model(agent: Agent, *, hosts: list[Host] | None = None, wanted: str = "") -> str:
+    """The installed name of the model that answers for this agent (or of the one wanted), on one of its hosts.
 
     Raises ModelUnavailable, saying which models there are.
     """
@@ -34,7 +34,7 @@ def resolve_model(agent: Agent, *, hosts: list[Host] | None = None) -> str:
             if agent.host_id
             else "No model host is connected: an admin adds one under Admin → Hosts."
         )
-    wanted = agent.model or settings.DEFAULT_MODEL
+    wanted = wanted or agent.model or settings.DEFAULT_MODEL
     if not wanted:
         return _first_chat_model(hosts)
     names = [name for host in hosts for name in host.model_names]

@@ -46,15 +46,20 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
     top_logprobs: int = 0,
     priority: int = Run.Priority.CHAT,
     hosts: list[Host] | None = None,
+    model: str = "",
+    think: bool | None = None,
+    is_limited: bool = True,
 ) -> Run:
     """Put a run in line; its worker is woken on commit. `options` go on top of the agent's own.
 
-    Who has the agent's hosts already gives them. Raises AgentDisabled, ModelUnavailable, TooManyRuns.
+    `model` and `think` stand in place of the agent's. Who has the agent's hosts already gives them; who keeps a budget of
+    its own says that the run is not limited. Raises AgentDisabled, ModelUnavailable, TooManyRuns.
     """
     if not agent.is_active:
         raise AgentDisabled(f"{agent.name} is switched off. Choose another agent.")
-    model = resolve_model(agent, hosts=hosts)
-    _check_limits(owner)
+    model = resolve_model(agent, hosts=hosts, wanted=model)
+    if is_limited:
+        _check_limits(owner)
     run = Run.objects.create(
         purpose=purpose,
         subject=subject,
@@ -65,7 +70,7 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
         wanted_host_id=agent.host_id,
         messages=messages,
         options={**agent.options, **(options or {})},
-        think=agent.think,
+        think=agent.think if think is None else think,
         format=format,
         top_logprobs=top_logprobs,
         priority=priority,
@@ -75,7 +80,7 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
 
 
 def _check_limits(owner: Any) -> None:
-    unfinished = Run.objects.filter(owner=owner).unfinished().count()
+    unfinished = Run.objects.filter(owner=owner).exclude(priority=Run.Priority.DEBATE).unfinished().count()
     if unfinished >= settings.RUNS_PER_USER:
         raise TooManyRuns(
             f"{unfinished} of your questions are being answered or wait in line, and {settings.RUNS_PER_USER} is the "
