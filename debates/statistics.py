@@ -21,7 +21,7 @@ def wilson_interval(hits: int, trials: int, *, deviations: float = NINETY_FIVE) 
 def mcnemar_exact(only_first: int, only_second: int) -> float:
     """Two-sided p of a paired comparison: questions that one arm alone got right, by the binomial (McNemar 1947)."""
     discordant, fewer = only_first + only_second, min(only_first, only_second)
-    tail = sum(comb(discordant, count) for count in range(fewer + 1)) / 2**discordant
+    tail = sum(comb(discordant, count) for count in range(fewer + 1)) / (1 << discordant)
     return min(2 * tail, 1.0)
 
 

@@ -73,8 +73,11 @@ def _given(vote: Vote, *, settings: Settings) -> dict[str, float] | None:
 
 def _rescaled(raw: Mapping[str, float], *, chosen: str, to: float) -> dict[str, float]:
     """The same distribution with `to` on the chosen option, the others keeping their proportions."""
-    rest = sum(share for option, share in raw.items() if option != chosen)
-    return {option: to if option == chosen else (1 - to) * share / rest for option, share in raw.items()}
+    others = {option: share for option, share in raw.items() if option != chosen}
+    total = sum(others.values())
+    if not total:  # too little for a float, where very many seats were pooled
+        others, total = dict.fromkeys(others, 1.0), float(len(others))
+    return {option: to if option == chosen else (1 - to) * others[option] / total for option in raw}
 
 
 def support(beliefs: Iterable[Belief], *, options: Iterable[str]) -> dict[str, float] | None:
