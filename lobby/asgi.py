@@ -1,6 +1,7 @@
 """HTTP through Django's WSGI door in a pool of threads (twice as fast as its ASGI door, docs/architecture.md);
 sockets and event streams on the loop."""
 
+import gc
 import os
 import sys
 
@@ -10,14 +11,16 @@ sys.setswitchinterval(0.001)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lobby.settings")
 os.environ.setdefault("LOBBY_PROCESS", "web")  # before the settings are read: views share a connection pool
 
-from a2wsgi import WSGIMiddleware  # noqa: E402
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from django.conf import settings  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.urls import path  # noqa: E402
 
-django = WSGIMiddleware(get_wsgi_application(), workers=8)  # type: ignore[arg-type]  # the two type WSGI differently
+from lobby.door import Door  # noqa: E402
+
+django = Door(get_wsgi_application(), threads=8, longest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 from agents.consumers import LiveConsumer  # noqa: E402  (the apps are ready from here on)
 from lobby.live import sse  # noqa: E402
@@ -36,3 +39,8 @@ application = ProtocolTypeRouter(
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([path("ws/", LiveConsumer.as_asgi())]))),
     }
 )
+
+# All that is there now stays: the collector need not look at it again and again while somebody waits.
+gc.collect()
+gc.freeze()
+gc.set_threshold(10_000, 20, 20)

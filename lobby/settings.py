@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
 from lobby import env
+from lobby.logs import add_request
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOBBY_HOME = Path(env.text("LOBBY_HOME", str(BASE_DIR / ".lobby")))
@@ -56,7 +57,6 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "django_prometheus",
-    "django_structlog",
     "ninja",
     "lobby",
     "agents",
@@ -66,7 +66,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "monitoring.requests.measure",
+    "lobby.logs.name_request",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -78,8 +79,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
 ROOT_URLCONF = "lobby.urls"
@@ -117,7 +116,7 @@ def _database() -> dict[str, Any]:
     if in_web:  # views run in threads: a pool. A worker's few threads each keep their one connection instead.
         options["pool"] = {"min_size": 1, "max_size": env.number("DATABASE_POOL", 12, least=2), "timeout": 10}
     return {
-        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.get("dbname") or parts.get("user") or "lobby",
         "USER": parts.get("user", ""),
         "PASSWORD": parts.get("password", ""),
@@ -236,6 +235,8 @@ LOGGING = {
             "processor": structlog.processors.JSONRenderer()
             if PRODUCTION
             else structlog.dev.ConsoleRenderer(colors=False),
+            # Formatted here, as the renderers would print what local variables held.
+            "foreign_pre_chain": [add_request, structlog.processors.format_exc_info],
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
@@ -243,13 +244,14 @@ LOGGING = {
     "loggers": {
         # Four doorbells a minute say nothing; what fails is logged as a warning or worse.
         name: {"level": "WARNING"}
-        for name in ("httpx", "django_structlog", "celery.app.trace", "celery.worker.strategy", "celery.beat")
+        for name in ("httpx", "celery.app.trace", "celery.worker.strategy", "celery.beat")
     },
 }
 structlog.configure(
     processors=[
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.filter_by_level,
+        structlog.contextvars.merge_contextvars,
+        add_request,
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.stdlib.add_log_level,
         structlog.processors.format_exc_info,

@@ -1,14 +1,20 @@
 """What is secret stays out of the logs, also where something fails."""
 
 import logging
+import re
+import sys
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from django.conf import settings as configured
-from django.test import Client
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
 
 from lobby.accounts import links
+from lobby.logs import name_request
 from tests.factories import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
@@ -86,3 +92,44 @@ def test_one_time_link_is_not_logged_while_it_can_be_used(client: Client, caplog
     assert path not in logged(caplog)
     client.get(path)
     assert Client().get(path).status_code == HTTPStatus.GONE
+
+
+def test_lines_of_a_request_name_it_and_who_asked(rf: RequestFactory) -> None:
+    alice = make_user()
+    lines: list[str] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        request.user = alice
+        vars(request)["_cached_user"] = alice
+        lines.extend(format_as_configured(words) for words in ("first", "second"))
+        return HttpResponse()
+
+    name_request(view)(rf.get("/"))
+    name_request(view)(rf.get("/"))
+    lines.append(format_as_configured("outside"))
+
+    ids = [re.findall("request_id=(\\S+)", line) for line in lines]
+    assert ids == [ids[0], ids[0], ids[2], ids[2], []]
+    assert ids[0] != ids[2]
+    assert [re.findall("user_id=(\\S+)", line) for line in lines] == [[str(alice.pk)]] * 4 + [[]]
+
+
+def test_traceback_tells_lines_of_code_and_not_what_variables_held() -> None:
+    said = "".join(["sesame", "-4711-", "open"])
+    try:
+        Path(f"/nowhere/{len(said)}").read_text()
+    except FileNotFoundError:
+        line = format_as_configured("broken", exc_info=sys.exc_info())
+
+    assert "FileNotFoundError" in line
+    assert SECRET not in line
+
+
+def format_as_configured(words: str, exc_info: Any = None) -> str:
+    """A line of a library's, as it leaves the process."""
+    (formatter,) = (
+        handler.formatter
+        for handler in logging.getLogger().handlers
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter)
+    )
+    return formatter.format(logging.LogRecord("django.request", logging.ERROR, "", 0, words, (), exc_info))

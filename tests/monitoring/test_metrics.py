@@ -1,5 +1,6 @@
 import pytest
 from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
 from tests.factories import make_admin, make_user
@@ -15,10 +16,32 @@ def scrape(client: Client, token: str | None = None) -> int:
 def test_admin_sees_the_figures_of_requests(client: Client) -> None:
     client.force_login(make_admin())
 
-    answer = client.get("/metrics")
+    before = look(client)
+    client.get("/api/agents")
+    client.get("/nothing-here/")
+    after = look(client)
 
-    assert answer.status_code == 200
-    assert b"django_http_requests_before_middlewares_total" in answer.content
+    by_view = "django_http_responses_total_by_status_view_method_total"
+    listed = {"view": "api:list_agents", "method": "GET"}
+    expected = {
+        sample("django_http_requests_before_middlewares_total"): 3,  # the second look is one
+        sample(by_view, status="200", **listed): 1,
+        sample(by_view, status="404", view="<unnamed view>", method="GET"): 1,
+        sample("django_http_requests_latency_seconds_by_view_method_count", **listed): 1,
+    }
+    assert {name: after[name] - before.get(name, 0) for name in expected} == expected
+
+
+Sample = tuple[str, frozenset[tuple[str, str]]]
+
+
+def sample(name: str, **labels: str) -> Sample:
+    return name, frozenset(labels.items())
+
+
+def look(client: Client) -> dict[Sample, float]:
+    families = text_string_to_metric_families(client.get("/metrics").content.decode())
+    return {sample(each.name, **each.labels): each.value for family in families for each in family.samples}
 
 
 def test_anonymous_and_ordinary_users_get_nothing(client: Client) -> None:
