@@ -27,7 +27,7 @@ class Debate(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="debates")
     question = models.TextField(validators=[MinLengthValidator(1)])
     background = models.TextField(blank=True)
-    # [{"id": "o1", "text": "…"}]; empty until the Moderator has proposed them, where the question is open
+    # [{"id": "A", "text": "…"}]; empty until the Moderator has proposed them, where the question is open
     options = models.JSONField(default=list)
     is_open = models.BooleanField(default=False, help_text="The options are found after round 0.")
     reviews_options = models.BooleanField(default=False, help_text="Wait for the owner before round 1.")
@@ -45,6 +45,7 @@ class Debate(models.Model):
     pause_reason = models.CharField(max_length=200, blank=True)  # why it waits for its owner, in words
     challenges_asked = models.PositiveSmallIntegerField(default=0)  # by the owner, and not held yet
     stop_reason = models.CharField(max_length=24, blank=True)  # debates.consensus.StopReason
+    conclusion = models.CharField(max_length=8, blank=True)  # after the last round: the step "judge" or "verdict"
     # What the panel decided, as it was when it ended: debates.verdicts.Verdict
     verdict = models.JSONField(null=True)
     summary = models.TextField(blank=True)  # the Moderator's words about it
@@ -100,7 +101,10 @@ class Seat(models.Model):
 
     class Meta:
         ordering = ["position"]
-        constraints = [models.UniqueConstraint(fields=["debate", "position"], name="one_seat_per_position")]
+        constraints = [
+            models.UniqueConstraint(fields=["debate", "position"], name="one_seat_per_position"),
+            models.UniqueConstraint(fields=["debate", "name"], name="one_seat_per_name"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.model})"
@@ -123,7 +127,7 @@ class Round(models.Model):
     debate = models.ForeignKey(Debate, on_delete=models.CASCADE, related_name="rounds")
     number = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=10, choices=Kind)
-    step = models.CharField(max_length=12)  # a key of debates.steps.STEPS; "scored" when the round is over
+    step = models.CharField(max_length=12)  # one of debates.protocols.STEPS_OF; "scored" when it is over
     metrics = models.JSONField(null=True)  # debates.consensus.Evaluation.as_dict()
     started_at = models.DateTimeField(db_default=Now())
     scored_at = models.DateTimeField(null=True)

@@ -148,6 +148,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "agents.tasks.reap", "schedule": 5, "options": {"expires": 5}},
     "probe-hosts": {"task": "agents.tasks.probe_hosts", "schedule": 15, "options": {"expires": 15}},
+    "debates": {"task": "debates.tasks.sweep", "schedule": 5, "options": {"expires": 5}},
     "render-missed": {"task": "chat.tasks.render_missed", "schedule": 60, "options": {"expires": 60}},
     "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
 }
@@ -167,6 +168,8 @@ LOBBY_SIGNUP = env.choice("LOBBY_SIGNUP", "closed", among={"closed", "open"})
 # Limits: each is said to whoever meets it.
 RUNS_PER_USER = env.number("LOBBY_RUNS_PER_USER", 20, least=1)  # queued and running at once
 RUNS_PER_HOUR = env.number("LOBBY_RUNS_PER_HOUR", 600, least=1)
+DEBATES_PER_USER = env.number("LOBBY_DEBATES_PER_USER", 10, least=1)  # under way at once; their runs count apart
+DEBATES_PER_HOUR = env.number("LOBBY_DEBATES_PER_HOUR", 60, least=1)
 MAX_QUESTION = env.number("LOBBY_MAX_QUESTION", 500_000, least=1)  # characters of one question
 FRAMES_PER_SECOND = env.number("LOBBY_FRAMES_PER_SECOND", 40, least=5)  # what one socket may send us
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # a question of MAX_QUESTION characters, in the longest encoding

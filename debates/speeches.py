@@ -1,0 +1,150 @@
+"""Speeches: asked of a seat, and what is to happen when their runs end."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.db.models.functions import Now
+
+from agents import runs
+from agents.errors import AgentDisabled, Refused
+from agents.models import Run
+from debates import prompts, structured, tasks
+from debates.events import DebateSpeech, say
+from debates.models import Debate, Round, Seat, Speech
+from debates.prompts import Ask
+
+PURPOSE = "debate.speech"
+Kind = Speech.Kind
+ASKS: dict[str, Callable[[Speech], Ask]] = {
+    Kind.ANSWER: prompts.answer,
+    Kind.CHALLENGE: prompts.challenge,
+    Kind.CHECKS: prompts.checks,
+    Kind.OPTIONS: prompts.options,
+    Kind.STATISTICS: prompts.statistics,
+    Kind.RANKING: prompts.ranking,
+    Kind.VERDICT: prompts.verdict,
+}
+MOST_REPAIRS = 1
+
+
+def _read_checks(speech: Speech, text: str) -> Any:
+    return structured.read_checks(text, {claim.number for claim in prompts.claims_to_check(speech)})
+
+
+def _read_options(_: Speech, text: str) -> Any:
+    return structured.read_options(text)
+
+
+def _read_ranking(speech: Speech, text: str) -> Any:
+    return structured.read_ranking(text, prompts.ranking_letters(speech))
+
+
+READERS: dict[str, Callable[[Speech, str], Any]] = {  # of those that are JSON
+    Kind.CHECKS: _read_checks,
+    Kind.OPTIONS: _read_options,
+    Kind.RANKING: _read_ranking,
+}
+
+
+def begin(round: Round, *, seats: Iterable[Seat], kind: str) -> None:
+    """Have seats speak at the same time; a host that takes one at a time takes them model by model."""
+    for seat in sorted(seats, key=lambda seat: (seat.model, seat.position)):
+        speech = Speech.objects.create(round=round, seat=seat, kind=kind)
+        _write(speech, ASKS[kind](speech))
+        say(round.debate.topic, begun(speech))
+
+
+def _write(speech: Speech, ask: Ask) -> None:
+    try:
+        speech.run = enqueue(
+            ask,
+            purpose=PURPOSE,
+            subject=speech,
+            seat=speech.seat,
+            debate=speech.round.debate,
+            topic="" if speech.kind in READERS else speech.round.debate.topic,
+        )
+    except Refused as refusal:
+        speech.status, speech.error = Speech.Status.FAILED, refusal.message
+    speech.save(update_fields=["run", "status", "error", "repairs"])
+
+
+def enqueue(ask: Ask, *, purpose: str, subject: Any, seat: Seat, debate: Debate, topic: str = "") -> Run:
+    """Put a seat's run in line. Raises Refused: its agent is gone or switched off, or its model is."""
+    if seat.agent is None:
+        raise AgentDisabled(f"The agent of {seat.name} is gone.")
+    return runs.enqueue(
+        purpose=purpose,
+        subject=subject.pk,
+        topic=topic,
+        owner=debate.owner,
+        agent=seat.agent,
+        model=seat.model,
+        messages=ask.messages,
+        format=ask.format,
+        options=ask.options,
+        top_logprobs=ask.top_logprobs,
+        think=False if ask.format or ask.top_logprobs else None,  # thinking would use up the few tokens of a ballot
+        priority=Run.Priority.DEBATE,
+        is_limited=False,
+    )
+
+
+def settle(run: Run) -> None:
+    """A speech's run has ended; called within the transaction that ends it."""
+    waiting = Speech.objects.filter(pk=run.subject, run=run, status=Speech.Status.WAITING)
+    speech = waiting.select_related("round__debate__owner", "seat__agent").first()
+    if speech is None:  # the debate was stopped or deleted
+        return
+    ended = _outcome(speech, run)
+    if ended is None:
+        return
+    waiting.update(**ended, ended_at=Now())
+    for name, value in ended.items():
+        setattr(speech, name, value)
+    say(speech.round.debate.topic, over(speech))
+    tasks.ring_at_barrier(speech.round)
+
+
+def _outcome(speech: Speech, run: Run) -> dict[str, Any] | None:
+    """The fields with which it ends; None when it was asked to repair what could not be read."""
+    text = run.text.strip()
+    if run.status != Run.Status.DONE:
+        return {"status": Speech.Status.FAILED, "text": text, "error": run.error or "It was stopped."}
+    if not text:
+        return {"status": Speech.Status.FAILED, "error": "The model said nothing."}
+    if speech.kind not in READERS:
+        return {"status": Speech.Status.DONE, "text": text}
+    try:
+        return {"status": Speech.Status.DONE, "text": text, "data": READERS[speech.kind](speech, text)}
+    except structured.Unreadable as problem:
+        return _repair(speech, text=text, problem=str(problem))
+
+
+def _repair(speech: Speech, *, text: str, problem: str) -> dict[str, Any] | None:
+    if speech.repairs < MOST_REPAIRS:
+        speech.repairs += 1
+        _write(speech, prompts.repair_json(speech, text=text, problem=problem))
+        if speech.status == Speech.Status.WAITING:
+            return None
+    return {"status": Speech.Status.FAILED, "text": text, "error": f"Its JSON could not be read: {problem}"}
+
+
+def begun(speech: Speech) -> DebateSpeech:
+    event: DebateSpeech = {
+        "type": "debate.speech",
+        "speech": str(speech.pk),
+        "round": speech.round.number,
+        "seat": str(speech.seat_id),
+        "kind": speech.kind,
+        "status": speech.status,
+        "run": str(speech.run_id) if speech.run_id else None,
+    }
+    if speech.error:
+        event["error"] = speech.error
+    return event
+
+
+def over(speech: Speech) -> DebateSpeech:
+    """Without its text: that has streamed, and who missed it attaches again."""
+    return begun(speech)

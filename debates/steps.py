@@ -1,0 +1,144 @@
+"""The steps of a round. Each begins with rows and runs and is over when none of them is waiting: the barrier."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agents.models import Agent
+from debates import speeches, voting
+from debates.events import say
+from debates.models import Ballot, Claim, Debate, Probe, Round, Seat, Speech
+
+Kind = Speech.Kind
+Role = Agent.Role
+OTHER = "Other"
+LETTERS = "ABCDEFGH"  # ids of options, as the page shows them
+MOST_OPTIONS = 6
+
+
+def is_waiting(round: Round) -> bool:
+    """The barrier is up: somebody has not spoken or voted yet."""
+    return (
+        round.speeches.filter(status=Speech.Status.WAITING).exists()
+        or round.ballots.filter(status=Ballot.Status.WAITING).exists()
+        or Probe.objects.filter(ballot__round=round, is_over=False).exists()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`begin` makes the rows and runs of a step, or none. `end`, past the barrier, writes down what came of it; it may be
+    called again, and says in words why the debate has to wait for its owner, if it has to."""
+
+    begin: Callable[[Round], None]
+    end: Callable[[Round], str] = lambda round: ""
+
+
+def voters(debate: Debate) -> list[Seat]:
+    return [seat for seat in _seats(debate) if seat.votes]
+
+
+def seat_of(debate: Debate, role: str) -> Seat | None:
+    return next((seat for seat in _seats(debate) if seat.role == role and not seat.votes), None)
+
+
+def _seats(debate: Debate) -> list[Seat]:
+    return list(debate.seats.select_related("agent"))
+
+
+def _speak(round: Round) -> None:
+    seats = _seats(round.debate)
+    speakers = [seat for seat in seats if seat.side] or [seat for seat in seats if seat.votes]
+    speeches.begin(round, seats=speakers, kind=Kind.ANSWER)
+
+
+def _by_role(role: str, kind: str) -> Callable[[Round], None]:
+    def begin(round: Round) -> None:
+        seat = seat_of(round.debate, role)
+        speeches.begin(round, seats=[seat] if seat else [], kind=kind)
+
+    return begin
+
+
+def _find_options(round: Round) -> None:
+    if not round.debate.options:
+        _by_role(Role.MODERATOR, Kind.OPTIONS)(round)
+
+
+NO_OPTIONS = "The Moderator named no options that could be read. Type them, then resume."
+LOOK_AT_OPTIONS = "Look at the options, then resume."
+
+
+def _take_options(round: Round) -> str:
+    """An open question gets the options the Moderator found, and "other"."""
+    debate = round.debate
+    if debate.options:
+        return ""
+    found = round.speeches.filter(kind=Kind.OPTIONS, status=Speech.Status.DONE).first()
+    if found is None or not found.data:
+        return NO_OPTIONS
+    set_options(debate, [*found.data[: MOST_OPTIONS - 1], OTHER])
+    return LOOK_AT_OPTIONS if debate.reviews_options else ""
+
+
+def set_options(debate: Debate, texts: list[str]) -> None:
+    debate.options = [{"id": id, "text": text} for id, text in zip(LETTERS, texts, strict=False)]
+    Debate.objects.filter(pk=debate.pk).update(options=debate.options)
+    say(debate.topic, {"type": "debate.options", "options": debate.options})
+
+
+def _challenge(round: Round) -> None:
+    _by_role(Role.DEVILS_ADVOCATE, Kind.CHALLENGE)(round)
+    if round.debate.claims.exists():
+        _by_role(Role.FACT_CHECKER, Kind.CHECKS)(round)
+
+
+def _take_checks(round: Round) -> str:
+    checked = round.speeches.filter(kind=Kind.CHECKS, status=Speech.Status.DONE).first()
+    labels = checked.data if checked and checked.data else []
+    for label in labels:
+        claims = round.debate.claims.filter(number=label["claim"], checked_in=None)
+        claims.update(status=label["status"], note=label["note"], checked_in=round)
+    if labels:
+        numbers = [label["claim"] for label in labels]
+        say(round.debate.topic, {"type": "debate.claims", "round": round.number, "claims": numbers})
+    return ""
+
+
+def _vote(round: Round) -> None:
+    voting.begin(round, seats=voters(round.debate))
+
+
+def _judge(round: Round) -> None:
+    judge = seat_of(round.debate, Role.MODERATOR)
+    voting.begin(round, seats=[judge] if judge else [], is_judgement=True)
+
+
+def _probe(round: Round) -> None:
+    if round.debate.belief == Debate.Belief.PROBE:
+        voting.begin_probes(round)
+
+
+def _rank(round: Round) -> None:
+    speeches.begin(round, seats=voters(round.debate), kind=Kind.RANKING)
+
+
+def _nothing(round: Round) -> None:
+    """The step is a state, not work."""
+
+
+STEPS: dict[str, Step] = {
+    "speech": Step(_speak),
+    "options": Step(_find_options, _take_options),
+    "challenge": Step(_challenge, _take_checks),
+    "statistics": Step(_by_role(Role.MODERATOR, Kind.STATISTICS)),
+    "ranking": Step(_rank),
+    "ballot": Step(_vote),
+    "probe": Step(_probe),
+    "judge": Step(_judge),
+    "scored": Step(_nothing),
+    "verdict": Step(_by_role(Role.MODERATOR, Kind.VERDICT)),
+}
+
+
+def claims_of(debate: Debate) -> list[Claim]:
+    return list(debate.claims.select_related("seat"))

@@ -1,0 +1,142 @@
+"""Ballots and probes: asked in silence, released together at the barrier."""
+
+import re
+from typing import Any
+
+from agents.errors import Refused
+from agents.models import Run
+from debates import ballots, prompts, tasks
+from debates.events import DebateBallot, DebateVoted, say
+from debates.models import Ballot, Claim, Probe, Round, Seat, Speech
+from debates.prompts import Ask
+from debates.speeches import enqueue
+
+PURPOSE = "debate.ballot"
+PROBE_PURPOSE = "debate.probe"
+MOST_REPAIRS = 1
+NOT_WORDS = re.compile(r"\W+")
+
+
+def begin(round: Round, *, seats: list[Seat], is_judgement: bool = False) -> None:
+    """Have seats vote. One whose speech failed without a word abstains: nothing would stand behind its vote."""
+    failed = dict(
+        round.speeches.filter(kind=Speech.Kind.ANSWER, status=Speech.Status.FAILED, text="").values_list(
+            "seat", "error"
+        )
+    )
+    for seat in sorted(seats, key=lambda seat: (seat.model, seat.position)):
+        letters = prompts.shuffle_letters(round.debate, seat)
+        ballot = Ballot.objects.create(round=round, seat=seat, letters=letters, is_judgement=is_judgement)
+        if seat.pk in failed:
+            ballots.abstain(ballot, f"Its speech failed: {failed[seat.pk]}"[:200])
+            continue
+        _ask(ballot, prompts.judgement(ballot) if is_judgement else prompts.ballot(ballot))
+
+
+def _ask(ballot: Ballot, ask: Ask) -> bool:
+    """False: no host takes it, so it abstains."""
+    try:
+        ballot.run = enqueue(ask, purpose=PURPOSE, subject=ballot, seat=ballot.seat, debate=ballot.round.debate)
+    except Refused as refusal:
+        ballots.abstain(ballot, refusal.message)
+        return False
+    ballot.save(update_fields=["run", "repairs"])
+    return True
+
+
+def settle(run: Run) -> None:
+    """A ballot's run has ended; called within the transaction that ends it."""
+    waiting = Ballot.objects.filter(pk=run.subject, run=run, status=Ballot.Status.WAITING)
+    ballot = waiting.select_related("round__debate__owner", "seat__agent").first()
+    if ballot is None or _is_asked_again(ballot, run):
+        return
+    if ballot.status == Ballot.Status.CAST:
+        say(ballot.round.debate.topic, voted(ballot))
+    tasks.ring_at_barrier(ballot.round)
+
+
+def _is_asked_again(ballot: Ballot, run: Run) -> bool:
+    """Read what came and count it, or as an abstention; True when it is asked to repair what could not be read."""
+    if run.status != Run.Status.DONE:
+        ballots.abstain(ballot, run.error or "It was stopped.")
+        return False
+    problem = ballots.read(ballot, run.text, run.logprobs)
+    if problem is None:
+        ballots.cast(ballot)
+        return False
+    if ballot.repairs < MOST_REPAIRS:
+        ballot.repairs += 1
+        return _ask(ballot, prompts.repair(ballot, text=run.text, problem=problem))
+    ballot.error = problem
+    ballots.abstain(ballot, "unparsed")
+    return False
+
+
+def voted(ballot: Ballot) -> DebateVoted:
+    return {"type": "debate.voted", "round": ballot.round.number, "seat": str(ballot.seat_id)}
+
+
+def begin_probes(round: Round) -> None:
+    """Ask each who has voted for the letter alone, with the options in all their cyclic orders."""
+    for ballot in round.ballots.filter(status=Ballot.Status.CAST).select_related("seat__agent"):
+        ballot.round = round
+        for shift, letters in enumerate(prompts.probe_letters(ballot)):
+            _probe(Probe(ballot=ballot, shift=shift, letters=letters))
+
+
+def _probe(probe: Probe) -> None:
+    ballot = probe.ballot
+    probe.save()
+    try:
+        ask = prompts.probe(probe)
+        probe.run = enqueue(ask, purpose=PROBE_PURPOSE, subject=probe, seat=ballot.seat, debate=ballot.round.debate)
+    except Refused:
+        probe.is_over = True
+    probe.save(update_fields=["run", "is_over"])
+
+
+def settle_probe(run: Run) -> None:
+    found = Probe.objects.filter(pk=run.subject, run=run, is_over=False)
+    probe = found.select_related("ballot__round__debate").first()
+    if probe is None:
+        return
+    if run.status == Run.Status.DONE:
+        probe.belief = ballots.read_probe(probe, run.logprobs)
+    found.update(is_over=True, belief=probe.belief)
+    tasks.ring_at_barrier(probe.ballot.round)
+
+
+def reveal(round: Round) -> None:
+    """Past the barrier: number the claims, and show what everybody voted."""
+    known = {_plain(text): number for text, number in round.debate.claims.values_list("text", "number")}
+    cast = list(round.ballots.filter(is_judgement=False).select_related("seat"))
+    for ballot in cast:
+        if ballot.probes.exists():
+            ballot.probed = ballots.combine_probes(ballot)
+        _number_claims(ballot, round=round, known=known)
+    say(round.debate.topic, revealed(round, cast))
+
+
+def _number_claims(ballot: Ballot, *, round: Round, known: dict[str, int]) -> None:
+    """A claim that was made before is a citation of that one."""
+    for claim in ballot.claims:
+        number = known.get(_plain(claim["text"]))
+        if number is None:
+            number = known[_plain(claim["text"])] = len(known) + 1
+            fields = {"seat": ballot.seat, "round": round, "option": ballot.option}
+            Claim.objects.create(debate=round.debate, number=number, **fields, **claim)
+        elif number not in ballot.cited:
+            ballot.cited = [*ballot.cited, number]
+    ballot.save(update_fields=["cited", "probed"])
+
+
+def _plain(text: str) -> str:
+    return NOT_WORDS.sub(" ", text).strip().casefold()
+
+
+def revealed(round: Round, cast: list[Ballot]) -> DebateBallot:
+    return {"type": "debate.ballot", "round": round.number, "ballots": [shown(ballot) for ballot in cast]}
+
+
+def shown(ballot: Ballot) -> dict[str, Any]:
+    return {"seat": str(ballot.seat_id), "option": ballot.option or None, "abstention": ballot.abstention}
