@@ -232,14 +232,12 @@ def _by_panel(settings: Settings) -> Settings:
 
 
 def _effect(before: str | None, after: str | None) -> str:
-    match before, after:
-        case None, None:
-            return "Neither the blind vote nor the debate decided."
-        case None, winner:
-            return f"The blind vote decided nothing; the debate led to {winner}."
-        case winner, None:
-            return f"The blind vote chose {winner}; after the debate there is no decision."
-        case winner, same if winner == same:
-            return f"The debate changed nothing: the blind vote chose {winner}, too."
-        case winner, other:
-            return f"The blind vote chose {winner}; the debate turned it to {other}."
+    if before is None and after is None:
+        return "Neither the blind vote nor the debate decided."
+    if before is None:
+        return f"The blind vote decided nothing; the debate led to {after}."
+    if after is None:
+        return f"The blind vote chose {before}; after the debate there is no decision."
+    if before == after:
+        return f"The debate changed nothing: the blind vote chose {before}, too."
+    return f"The blind vote chose {before}; the debate turned it to {after}."
