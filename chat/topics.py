@@ -4,17 +4,11 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-import structlog
-from redis.exceptions import RedisError
-
 from agents.models import Run
-from agents.queue import POSITIONS
+from agents.places import places_told
 from chat import tree
 from chat.models import Conversation, Message
-from lobby.live.connections import sync_redis
 from lobby.live.topics import Snapshot, Topic
-
-log = structlog.get_logger()
 
 
 def may_attach(user: Any, ident: str) -> bool:
@@ -30,7 +24,7 @@ def snapshot(ident: str) -> Snapshot:
     conversation = Conversation.objects.get(pk=ident)
     writing = conversation.messages.filter(status=Message.Status.WRITING, run__isnull=False)
     messages = list(writing.select_related("run__host").defer("run__messages", "run__format", "run__logprobs"))
-    places = _places([message.run for message in messages if message.run])
+    places = places_told(message.run for message in messages if message.run)
     return {
         "type": "snapshot",
         "runs": [_live(message, message.run, places) for message in messages if message.run],
@@ -47,7 +41,7 @@ def fingerprint(conversation: Conversation) -> str:
     return sha256(" ".join(state).encode()).hexdigest()[:16]
 
 
-def _live(message: Message, run: Run, places: dict[str, int]) -> dict[str, Any]:
+def _live(message: Message, run: Run, places: dict[UUID, int]) -> dict[str, Any]:
     return {
         "run": str(run.pk),
         "message": str(message.pk),
@@ -55,26 +49,13 @@ def _live(message: Message, run: Run, places: dict[str, int]) -> dict[str, Any]:
         "attempt": run.attempt,
         "text": run.text,
         "thinking": run.thinking,
-        "position": places.get(str(run.pk)),
+        "position": places.get(run.pk),
         "cursor": run.cursor,
         "model": run.model,
         "host": run.host.name if run.host else None,
         "stopping": run.cancel_requested_at is not None,
         "prefix_length": len(message.text),
     }
-
-
-def _places(runs: list[Run]) -> dict[str, int]:
-    """The place in line each was last told; whoever was told none yet hears it within a second."""
-    waiting = [str(run.pk) for run in runs if run.status == Run.Status.QUEUED]
-    if not waiting:
-        return {}
-    try:
-        told: Any = sync_redis().hmget(POSITIONS, waiting)
-    except RedisError as error:
-        log.warning("places_not_known", error=str(error))
-        return {}
-    return {run: int(place) for run, place in zip(waiting, told, strict=True) if place}
 
 
 def _uuid(text: str) -> UUID | None:
