@@ -71,7 +71,7 @@ def start(  # noqa: PLR0913  (what its owner decides)
 ) -> Debate:
     """Begin a debate; the same key again gives the same one. Without options the question is open.
 
-    Raises BadDebate, BudgetTooSmall, TooManyDebates, and AgentDisabled or ModelUnavailable for a seat that cannot speak.
+    Raises BadDebate, BudgetTooSmall, TooManyDebates; AgentDisabled or ModelUnavailable for a seat that cannot speak.
     """
     if key and (known := Debate.objects.filter(owner=owner, request_key=key).first()):
         return known

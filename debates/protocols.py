@@ -1,4 +1,4 @@
-"""How a debate is held: who sees whom, in which rounds. Each protocol is one entry; a new one is one more and a test."""
+"""How a debate is held: who sees whom, in which rounds. Each is one entry; a new one is one more and a test."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """A debate's course: a state machine in rows, moved on by whoever finds the barrier down.
 
-`advance` locks the debate, so that of all who come at once one takes the next step and the others find it taken. A step
-and what follows from it are one transaction: a process that dies anywhere in it has done nothing, and the next to come
-(the sweep, 5 s later at the latest) does it again. Handlers of runs never lock the debate; they only write their own row.
+`advance` locks the debate, so that of all who come at once one takes the next step and the others find it taken. A
+step and what follows from it are one transaction: a process that dies anywhere in it has done nothing, and the next
+to come (the sweep, 5 s later at the latest) does it again. Handlers of runs never lock the debate: they write their own row.
 """
 
 from uuid import UUID
@@ -45,10 +45,9 @@ def _step_on(debate: Debate) -> bool:
     round.debate = debate
     if steps.is_waiting(round):
         return False
-    if reason := steps.STEPS[debate.conclusion or round.step].end(round):
+    reason = steps.STEPS[debate.conclusion or round.step].end(round)
+    if reason or debate.pause_requested:
         return _pause(debate, reason)
-    if debate.pause_requested:
-        return _pause(debate, "")
     if debate.conclusion:
         return _conclude_on(debate, round)
     if round.step != "scored":

@@ -69,7 +69,9 @@ def _write(speech: Speech, ask: Ask) -> None:
     speech.save(update_fields=["run", "status", "error", "repairs"])
 
 
-def enqueue(ask: Ask, *, purpose: str, subject: Any, seat: Seat, debate: Debate, topic: str = "") -> Run:
+def enqueue(  # noqa: PLR0913  (who asks what of whom for which row)
+    ask: Ask, *, purpose: str, subject: Any, seat: Seat, debate: Debate, topic: str = ""
+) -> Run:
     """Put a seat's run in line. Raises Refused: its agent is gone or switched off, or its model is."""
     if seat.agent is None:
         raise AgentDisabled(f"The agent of {seat.name} is gone.")

@@ -26,8 +26,8 @@ def is_waiting(round: Round) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`begin` makes the rows and runs of a step, or none. `end`, past the barrier, writes down what came of it; it may be
-    called again, and says in words why the debate has to wait for its owner, if it has to."""
+    """`begin` makes the rows and runs of a step, or none. `end`, past the barrier, writes down what came of it; it may
+    be called again, and says in words why the debate has to wait for its owner, if it has to."""
 
     begin: Callable[[Round], None]
     end: Callable[[Round], str] = lambda round: ""

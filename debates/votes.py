@@ -1,7 +1,7 @@
 """From a debate's rows to what the consensus mathematics is given.
 
-Options go by their ids (capital letters, as the page shows them) and seats by their names, which are unique in a debate:
-the words that come back can be shown as they are.
+Options go by their ids (capital letters, as the page shows them) and seats by their names, which are unique in a
+debate: the words that come back can be shown as they are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -83,8 +83,8 @@ def _rankings(round: Round) -> dict[object, tuple[str, ...]]:
 
 
 def unanswered(round: Round, *, votes: Iterable[Ballot], claims: Iterable[Claim]) -> list[int]:
-    """Refuted claims that much rests on and nobody has answered: an author who, after the check, neither left the option
-    nor put forward or cited another claim leaves its refuted claim standing."""
+    """Refuted claims that much rests on and nobody has answered: an author who, after the check, neither left the
+    option nor put forward or cited another claim leaves its refuted claim standing."""
     held = {ballot.seat_id: ballot for ballot in votes if ballot.status == Ballot.Status.CAST}
     left = []
     for claim in claims:
