@@ -25,6 +25,22 @@ DEMONSTRATION_TOKENS = 512
 NUL = "\x00"  # Postgres stores none
 
 
+def in_order(schema: Any) -> Any:
+    """A JSON schema with its properties as `required` names them, which is the order in which a grammar writes them.
+
+    Postgres keeps the order of lists, and none of keys.
+    """
+    if isinstance(schema, list):
+        return [in_order(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: in_order(value) for name, value in schema.items()}
+    if isinstance(properties := found.get("properties"), dict):
+        first = [name for name in found.get("required") or () if name in properties]
+        found["properties"] = {name: properties[name] for name in dict.fromkeys([*first, *properties])}
+    return found
+
+
 class Hosts:
     """The clients of one process, one per address, and what they have seen loaded."""
 
@@ -154,7 +170,7 @@ class Generation:
             model=run.model,
             messages=run.messages,
             deadlines=deadlines,
-            format=run.format,
+            format=in_order(run.format),
             options=self._options(),
             think=run.think,
             top_logprobs=run.top_logprobs,

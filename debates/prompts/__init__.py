@@ -1,72 +1,34 @@
-"""What agents are asked in a debate, one builder per step: from rows to an `Ask`. They read rows and write none."""
+"""What agents are asked in a debate, one builder per step: from rows to an `Ask`. They read rows and write none.
 
-from debates.models import Ballot, Claim, Debate, Probe, Seat, Speech
+What other seats and the owner wrote is fenced data in the user's turn, never in the system's; the same row is asked the
+same way each time.
+"""
+
 from debates.prompts.ask import Ask
+from debates.prompts.claims import claims_to_check
+from debates.prompts.lists import checks, options, ranking, ranking_letters, repair_json
+from debates.prompts.orders import probe_letters, shuffle_letters
+from debates.prompts.question import shortened
+from debates.prompts.speeches import answer, challenge, statistics, verdict
+from debates.prompts.votes import ballot, judgement, probe, repair
 
-
-def answer(speech: Speech) -> Ask:
-    raise NotImplementedError
-
-
-def challenge(speech: Speech) -> Ask:
-    raise NotImplementedError
-
-
-def claims_to_check(speech: Speech) -> list[Claim]:
-    raise NotImplementedError
-
-
-def checks(speech: Speech) -> Ask:
-    raise NotImplementedError
-
-
-def options(speech: Speech) -> Ask:
-    raise NotImplementedError
-
-
-def statistics(speech: Speech) -> Ask:
-    raise NotImplementedError
-
-
-def ranking_letters(speech: Speech) -> dict[str, str]:
-    raise NotImplementedError
-
-
-def ranking(speech: Speech) -> Ask:
-    raise NotImplementedError
-
-
-def verdict(speech: Speech) -> Ask:
-    raise NotImplementedError
-
-
-def repair_json(speech: Speech, *, text: str, problem: str) -> Ask:
-    raise NotImplementedError
-
-
-def shuffle_letters(debate: Debate, seat: Seat) -> dict[str, str | None]:
-    raise NotImplementedError
-
-
-def ballot(ballot: Ballot) -> Ask:
-    raise NotImplementedError
-
-
-def judgement(ballot: Ballot) -> Ask:
-    raise NotImplementedError
-
-
-def repair(ballot: Ballot, *, text: str, problem: str) -> Ask:
-    raise NotImplementedError
-
-
-def probe_letters(ballot: Ballot) -> list[dict[str, str]]:
-    raise NotImplementedError
-
-
-def probe(probe: Probe) -> Ask:
-    raise NotImplementedError
-
-
-def shortened(debate: Debate) -> str:
-    raise NotImplementedError
+__all__ = [
+    "Ask",
+    "answer",
+    "ballot",
+    "challenge",
+    "checks",
+    "claims_to_check",
+    "judgement",
+    "options",
+    "probe",
+    "probe_letters",
+    "ranking",
+    "ranking_letters",
+    "repair",
+    "repair_json",
+    "shortened",
+    "shuffle_letters",
+    "statistics",
+    "verdict",
+]
