@@ -1,19 +1,17 @@
 """The line of runs, kept in Postgres, and the bulkhead: no host ever has more runs than slots."""
 
 from itertools import count
-from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When, Window
-from django.db.models.functions import Coalesce, Now, RowNumber
+from django.db.models import Count
 from redis.exceptions import RedisError
 
 from agents import runs
 from agents.breaker import Gates
 from agents.events import RunQueued
 from agents.hosts import capable
-from agents.models import Host, Run, Worker
+from agents.models import Host, Run
 from lobby.live.connections import sync_redis
 from lobby.live.streams import add, encode
 
@@ -21,6 +19,44 @@ HEAVY = ("messages", "format", "options", "text", "thinking", "logprobs")
 LONGEST_LINE = 1000  # how far places in line are told
 POSITIONS = "lobby:positions"  # hash: run → place last told
 POSITIONS_THROTTLE = "lobby:positions:told"
+
+
+# What waits, and how many runs of its owner are before it or running. Conditions may follow.
+WAITING = """
+SELECT id, priority, queued_at, model, topic, attempt, wanted_host_id, avoided_hosts,
+       row_number() OVER (PARTITION BY owner_id, priority ORDER BY queued_at)
+       + (SELECT count(*) FROM agents_run AS busy WHERE busy.status = 'running' AND busy.owner_id = run.owner_id)
+       AS turn
+  FROM agents_run AS run
+ WHERE status = 'queued'
+"""
+# By priority; then fairly: an owner's n-th run counts n plus what that owner has running already; then age.
+LINE = WAITING + " ORDER BY priority, turn, queued_at LIMIT %s"
+
+HOSTS = """
+SELECT * FROM agents_host WHERE is_enabled AND EXISTS (SELECT FROM agents_run WHERE status = 'queued')
+"""
+LOCK = "SELECT * FROM agents_host WHERE id = %s AND is_enabled FOR UPDATE"
+# In the same order, but of runs with the same turn one whose model is loaded goes first. Who was declared dead claims
+# nothing until it has noticed.
+CLAIM = f"""
+WITH line AS ({WAITING}
+          AND NOT avoided_hosts ? %(host)s::text
+          AND (wanted_host_id IS NULL OR wanted_host_id = %(host)s)
+          AND (%(models)s::text[] IS NULL OR model = ANY(%(models)s::text[]))
+          AND model <> ALL(%(shut_models)s::text[])
+        ORDER BY priority, turn, model <> ALL(%(loaded)s::text[]), queued_at
+        LIMIT greatest(0, least(%(most)s, %(slots)s - (
+              SELECT count(*) FROM agents_run WHERE status = 'running' AND host_id = %(host)s))))
+UPDATE agents_run AS mine
+   SET status = 'running', host_id = %(host)s, worker = %(worker)s, attempt = mine.attempt + 1,
+       started_at = statement_timestamp(), first_token_at = NULL,
+       text = '', thinking = '', logprobs = NULL, cursor = %(cursor)s
+  FROM line
+ WHERE mine.id = line.id AND mine.status = 'queued'
+   AND EXISTS (SELECT FROM agents_worker WHERE id = %(worker)s)
+RETURNING mine.*
+"""  # noqa: S608  (made of constants)
 
 
 def claim(*, worker: UUID, cursor: str, gates: Gates) -> list[Run]:
@@ -38,11 +74,11 @@ def claim(*, worker: UUID, cursor: str, gates: Gates) -> list[Run]:
 
 
 def _with_room(gates: Gates) -> list[tuple[Host, int]]:
-    """Enabled hosts with free slots, the least loaded first."""
-    hosts = list(Host.objects.enabled().filter(Exists(Run.objects.queued())))
+    """Enabled hosts with free slots, the least loaded first; none where nothing waits."""
+    hosts = list(Host.objects.raw(HOSTS))
     if len(hosts) == 1:
         return [(hosts[0], hosts[0].max_parallel)]  # what is free there is counted under its lock
-    busy = dict(Run.objects.running().order_by().values_list("host").annotate(number=Count("*")))
+    busy = dict(Run.objects.running().order_by().values_list("host").annotate(number=Count("*"))) if hosts else {}
     free = [(host, gates.slots(host.pk, host.max_parallel) - busy.get(host.pk, 0)) for host in hosts]
     return sorted(
         ((h, n) for h, n in free if n > 0), key=lambda pair: (_is_down(pair[0]), -pair[1] / pair[0].max_parallel)
@@ -56,54 +92,28 @@ def _is_down(host: Host) -> bool:
 def _claim_for(host: Host, *, most: int, worker: UUID, cursor: str, gates: Gates) -> list[Run]:
     with transaction.atomic(), connection.cursor() as sql:
         sql.execute(runs.UNHURRIED)
-        locked = Host.objects.enabled().select_for_update().filter(pk=host.pk).first()
+        locked = next(iter(Host.objects.raw(LOCK, [host.pk])), None)
         if locked is None:
             return []
-        free = gates.slots(locked.pk, locked.max_parallel) - Run.objects.running().filter(host=host).count()
-        line = in_order(_fitting(locked, gates), loaded=locked.loaded)
-        ids = list(line.values_list("pk", flat=True)[: max(0, min(free, most))])
-        # Who was declared dead claims nothing until it has noticed.
-        registered = Exists(Worker.objects.filter(pk=worker))
-        taken = (
-            Run.objects.queued()
-            .filter(registered, pk__in=ids)
-            .update(
-                status=Run.Status.RUNNING,
-                host=locked,
-                worker=worker,
-                attempt=F("attempt") + 1,
-                started_at=Now(),
-                first_token_at=None,
-                text="",
-                thinking="",
-                logprobs=None,
-                cursor=cursor,
+        # Counted in a statement of its own, which sees what others did while this one waited for the lock.
+        taken = list(
+            Run.objects.raw(
+                CLAIM,
+                {
+                    "host": locked.pk,
+                    "worker": worker,
+                    "cursor": cursor,
+                    "most": most,
+                    "slots": gates.slots(locked.pk, locked.max_parallel),
+                    "models": None if locked.state == Host.State.UNKNOWN else locked.model_names,
+                    "shut_models": list(gates.shut_models(locked.pk)),
+                    "loaded": list(locked.loaded),
+                },
             )
         )
-        if not taken:
-            return []
-        mine = Run.objects.running().filter(pk__in=ids, worker=worker)
-        return list(mine.select_related("host", "agent").order_by("priority", "queued_at"))
-
-
-def _fitting(host: Host, gates: Gates) -> QuerySet[Run]:
-    waiting = Run.objects.queued().exclude(avoided_hosts__contains=[str(host.pk)])
-    waiting = waiting.exclude(model__in=gates.shut_models(host.pk))
-    waiting = waiting.filter(Q(wanted_host=None) | Q(wanted_host=host))
-    return waiting if host.state == Host.State.UNKNOWN else waiting.filter(model__in=host.model_names)
-
-
-def in_order(waiting: QuerySet[Run], *, loaded: Any = ()) -> QuerySet[Run]:
-    """By priority; then fairly: an owner's n-th run counts n plus what that owner has running; then a model that is
-    loaded; then age."""
-    running = Run.objects.running().filter(owner=OuterRef("owner")).order_by().values("owner")
-    busy = Subquery(running.annotate(number=Count("*")).values("number"), output_field=IntegerField())
-    nth = Window(RowNumber(), partition_by=[F("owner"), F("priority")], order_by=F("queued_at").asc())
-    ordered = waiting.annotate(turn=Coalesce(busy, 0) + nth)
-    if not loaded:  # a constant to order by would be taken for a column's number
-        return ordered.order_by("priority", "turn", "queued_at")
-    cold = Case(When(model__in=list(loaded), then=Value(0)), default=Value(1))
-    return ordered.annotate(cold=cold).order_by("priority", "turn", "cold", "queued_at")
+    for run in taken:
+        run.host = locked
+    return sorted(taken, key=lambda run: (run.priority, run.queued_at))
 
 
 def fail_stranded(*, gates: Gates) -> int:
@@ -111,6 +121,8 @@ def fail_stranded(*, gates: Gates) -> int:
 
     Better a clear word at once than waiting on a host that is known to be down. How many still wait.
     """
+    if not Run.objects.queued().exists():
+        return 0
     waiting = list(Run.objects.queued().defer(*HEAVY))
     hosts = list(Host.objects.enabled()) if waiting else []
     ended = 0
@@ -136,9 +148,14 @@ def _why(run: Run, hosts: list[Host], reasons: list[str]) -> tuple[str, str]:
     return "model_missing", f"No model host has the model {run.model} any more. {listed}"
 
 
+def line() -> list[Run]:
+    """What waits, in the order in which it starts where nothing else decides, as far as places are told."""
+    return list(Run.objects.raw(LINE, [LONGEST_LINE]))
+
+
 def positions() -> dict[Run, int]:
     """Each waiting run's place: how many start before it on the host where it starts first, and one."""
-    waiting = list(in_order(Run.objects.queued().defer(*HEAVY))[:LONGEST_LINE])
+    waiting = line()
     places: dict[Run, int] = {}
     for host in Host.objects.enabled() if waiting else ():
         place = count(1)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from time import monotonic, sleep
 
+from django.db import connection
+
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 20) -> None:
     deadline = monotonic() + seconds
@@ -10,3 +12,11 @@ def wait_for(condition: Callable[[], object], *, seconds: float = 20) -> None:
         if monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {condition}")
         sleep(0.02)
+
+
+def somebody_waits_for_a_lock() -> bool:
+    """In the database; also seen from within a transaction, which would go on seeing what it saw first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(cursor.fetchone()[0])

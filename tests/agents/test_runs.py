@@ -17,7 +17,7 @@ from agents.purposes import PURPOSES
 from lobby.live.connections import sync_redis
 from lobby.live.streams import key
 from tests.factories import MODEL, make_agent, make_host, make_user
-from tests.waiting import wait_for
+from tests.waiting import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OPEN = Gates({}, now=0)
@@ -45,12 +45,6 @@ def in_thread(work: Callable[[], list[Run]]) -> list[Run]:
         return work()
     finally:
         connection.close()
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        return bool(cursor.fetchone()[0])
 
 
 def test_claim_takes_no_more_than_the_hosts_slots() -> None:
@@ -112,7 +106,7 @@ def test_claim_prefers_priority_then_the_owner_with_fewer_runs_then_age() -> Non
     alice, bob = make_user(), make_user("bob")
     background = enqueue(bob, priority=Run.Priority.BACKGROUND)
     first, second, third = enqueue(alice), enqueue(alice), enqueue(bob)
-    order = list(queue.in_order(Run.objects.queued()).values_list("pk", flat=True))
+    order = [run.pk for run in queue.line()]
     assert order == [first.pk, third.pk, second.pk, background.pk]
 
 
@@ -122,7 +116,7 @@ def test_claim_counts_what_an_owner_has_running_already() -> None:
     enqueue(alice)
     claim()
     second, third = enqueue(alice), enqueue(bob)
-    order = list(queue.in_order(Run.objects.queued()).values_list("pk", flat=True))
+    order = [run.pk for run in queue.line()]
     assert order == [third.pk, second.pk]
 
 

@@ -17,7 +17,7 @@ from chat.models import Conversation, Message
 from chat.replies import Exchange
 from tests import factories
 from tests.chat.engine import claim, end
-from tests.waiting import wait_for
+from tests.waiting import somebody_waits_for_a_lock, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -131,12 +131,6 @@ def test_a_question_that_waited_for_another_agent_to_be_chosen_goes_to_that_one(
 
     _, (_, reply) = at_once(choose, ask)
     assert (reply.agent, Run.objects.get().agent) == (other, other)
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        return bool(cursor.fetchone()[0])
 
 
 def is_locked(conversation: Conversation) -> bool:
