@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 from uuid import UUID
 
 from django.conf import settings
@@ -52,7 +52,38 @@ def suggested_panel(protocol: str = "round-table") -> list[Place]:
     return [Place(agents[role]) for role in dict.fromkeys(roles) if role in agents]
 
 
-def start(  # noqa: PLR0913  (what its owner decides)
+class Asked(TypedDict, total=False):
+    """What its owner decides about a debate (see `draft`)."""
+
+    question: Required[str]
+    background: str
+    options: Sequence[str]
+    protocol: str
+    rule: str
+    belief: str
+    panel: Sequence[Place] | None
+    max_rounds: int | None
+    max_tokens: int
+    max_minutes: int
+    speech_tokens: int
+    reviews_options: bool
+
+
+def start(*, owner: Any, key: UUID | None = None, **asked: Unpack[Asked]) -> Debate:
+    """Begin a debate; the same key again gives the same one. Without options the question is open.
+
+    Raises BadDebate, BudgetTooSmall, TooManyDebates; AgentDisabled or ModelUnavailable for a seat that cannot speak.
+    """
+    if key and (known := Debate.objects.filter(owner=owner, request_key=key).first()):
+        return known
+    debate, seats = draft(owner=owner, **asked)
+    debate.request_key = key
+    _check_budget(debate, seats)
+    check_limits(owner)
+    return _save(debate, seats)
+
+
+def draft(  # noqa: PLR0913  (what its owner decides)
     *,
     owner: Any,
     question: str,
@@ -67,14 +98,8 @@ def start(  # noqa: PLR0913  (what its owner decides)
     max_minutes: int = 60,
     speech_tokens: int = 300,
     reviews_options: bool = False,
-    key: UUID | None = None,
-) -> Debate:
-    """Begin a debate; the same key again gives the same one. Without options the question is open.
-
-    Raises BadDebate, BudgetTooSmall, TooManyDebates; AgentDisabled or ModelUnavailable for a seat that cannot speak.
-    """
-    if key and (known := Debate.objects.filter(owner=owner, request_key=key).first()):
-        return known
+) -> tuple[Debate, list[Seat]]:
+    """The rows of a debate that could be begun, not saved. Raises BadDebate, AgentDisabled, ModelUnavailable."""
     course = _protocol(protocol)
     debate = Debate(
         owner=owner,
@@ -90,13 +115,10 @@ def start(  # noqa: PLR0913  (what its owner decides)
         max_tokens=_within(max_tokens, "tokens", 1, 10_000_000),
         max_minutes=_within(max_minutes, "minutes", 1, 24 * 60),
         speech_tokens=_within(speech_tokens, "tokens of a speech", 30, 2_000),
-        request_key=key,
     )
     seats = take_seats(debate, suggested_panel(protocol) if panel is None else panel)
-    _check(debate, course, seats)
-    _check_budget(debate, seats)
-    _check_limits(owner)
-    return _save(debate, seats)
+    check_panel(debate, course, seats)
+    return debate, seats
 
 
 def _save(debate: Debate, seats: list[Seat]) -> Debate:
@@ -206,7 +228,7 @@ def _take_sides(debate: Debate, seats: list[Seat]) -> None:
         seat.side, seat.votes = debate.options[turn % 2]["id"], False
 
 
-def _check(debate: Debate, course: Protocol, seats: list[Seat]) -> None:
+def check_panel(debate: Debate, course: Protocol, seats: list[Seat]) -> None:
     _check_rule(debate, course, seats)
     if course.options and len(debate.options) != course.options:
         raise BadDebate(f"{course.name} sets {course.options} sides against each other: type exactly two options.")
@@ -254,7 +276,7 @@ def _check_budget(debate: Debate, seats: list[Seat]) -> None:
         )
 
 
-def _check_limits(owner: Any) -> None:
+def check_limits(owner: Any) -> None:
     under_way = Debate.objects.running().filter(owner=owner).count()
     if under_way >= settings.DEBATES_PER_USER:
         raise TooManyDebates(
