@@ -31,6 +31,7 @@ class Script:
     confidence: int = 90
     judged: Sequence[str] = ("A",)
     cites: bool = False
+    claim: str = ""
     probabilities: dict[str, float] | None = None
 
     def __call__(self, run: Run) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class Script:
             "option": letter,
             "confidence": self.confidence,
             "reason": f"Because of {wanted}.",
-            "claims": [{"text": f"Claim of {ballot.seat.name} in round {ballot.round.number}", "kind": "fact"}],
+            "claims": [{"text": self.claim or f"{ballot.seat.name} in {ballot.round.number}", "kind": "fact"}],
             "cited_claims": known,
             "change_reason": "new_evidence" if ballot.round.number else "none",
             "would_change_if": "Something else came up.",

@@ -20,7 +20,8 @@ Kind = Round.Kind
 
 def test_a_round_table_answers_blind_exchanges_and_is_challenged() -> None:
     debate = play(launch(), Script(votes=["AABBA", "AAABA", "AAAAA"]))
-    assert kinds(debate) == [Kind.BLIND, Kind.EXCHANGE, Kind.CHALLENGE]
+    assert kinds(debate) == [Kind.BLIND, Kind.EXCHANGE, Kind.CHALLENGE, Kind.EXCHANGE]
+    assert debate.stop_reason == "consensus"
     assert debate.status == Debate.Status.ENDED
     assert debate.verdict is not None
     assert debate.verdict["option"] == "A"
@@ -45,7 +46,7 @@ def test_a_panel_that_never_agrees_ends_with_its_rounds_and_without_a_decision()
     ("protocol", "course"),
     [
         ("blind-vote", ["blind"]),
-        ("sparse-table", ["blind", "exchange", "challenge"]),
+        ("sparse-table", ["blind", "exchange", "challenge", "exchange"]),
         ("solutions-only", ["blind", "exchange", "exchange"]),
         ("delphi", ["blind", "delphi", "delphi"]),
         ("council", ["blind", "ranking"]),
@@ -290,12 +291,16 @@ def test_a_late_result_changes_nothing() -> None:
     assert debate.stop_reason == "user"
 
 
-def test_the_claims_of_a_round_are_numbered_and_a_claim_made_again_is_a_citation() -> None:
-    debate = play(launch(protocol="solutions-only"), Script(votes=["AABBA"], cites=True))
-    assert list(debate.claims.values_list("number", flat=True)) == list(range(1, 16))
-    again = Ballot.objects.filter(round__number=1).first()
-    assert again is not None
-    assert again.cited == [1, 2, 3, 4, 5]
+def test_the_claims_of_a_round_are_numbered_and_can_be_cited_from_the_next_on() -> None:
+    debate = play(launch(max_rounds=2), Script(votes=["AABBA"], cites=True))
+    assert list(debate.claims.values_list("number", "round__number")) == [(n, (n - 1) // 5) for n in range(1, 11)]
+    assert [ballot.cited for ballot in Ballot.objects.filter(round__number=1)] == [[1, 2, 3, 4, 5]] * 5
+
+
+def test_a_claim_that_was_made_before_is_a_citation_of_it() -> None:
+    debate = play(launch(max_rounds=2), Script(votes=["AABBA"], claim="It, has been MEASURED."))
+    assert list(debate.claims.values_list("number", "seat__name")) == [(1, "Analyst")]
+    assert [ballot.cited for ballot in Ballot.objects.filter(round__number=0)] == [[], [1], [1], [1], [1]]
 
 
 def test_the_fact_checker_labels_claims() -> None:
