@@ -3,6 +3,7 @@
 BadDebate      422  the question, the options, the panel or a limit cannot be
 BudgetTooSmall 422  the tokens or minutes would not last for round 0
 NotNow         409  the debate is not in the state for it
+CannotFork     409  no such round is over, or nothing of the debate would go on
 TooManyDebates 429  as many are under way, or were begun this hour, as one may have
 """
 
@@ -26,3 +27,7 @@ class NotNow(Refused):
 class TooManyDebates(Refused):
     kind = "too_many_debates"
     status = 429
+
+
+class CannotFork(Refused):
+    kind = "cannot_fork"
