@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,6 @@ from chat.topics import fingerprint
 
 PAGE = 30  # messages at first, and each time the reader scrolls up
 LISTED, MOST_LISTED = 50, 500  # conversations in the side bar
-SRGB_LINEAR_BELOW = 0.04045
 RENDERED_HERE = 100_000  # characters: longer ones wait for the worker and are shown as plain text until then
 
 
@@ -55,20 +53,3 @@ def listed(user: Any, *, query: str = "", limit: str = "") -> dict[str, Any]:
 
 def agents_for(user: Any) -> list[Agent]:
     return list(Agent.objects.visible_to(user))
-
-
-def colours(agents: Iterable[Agent]) -> str:
-    """A stylesheet; the slug and the colour are checked where they are kept."""
-    rule = '[data-agent="{}"]{{--agent:{};--on-agent:{}}}\n'
-    return "".join(rule.format(agent.slug, agent.colour, _readable_on(agent.colour)) for agent in agents)
-
-
-def _readable_on(colour: str) -> str:
-    """Black or white, whichever has more contrast (WCAG 2.2, relative luminance)."""
-    red, green, blue = (_linear(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5))
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return "#fff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000"
-
-
-def _linear(channel: float) -> float:
-    return channel / 12.92 if channel <= SRGB_LINEAR_BELOW else ((channel + 0.055) / 1.055) ** 2.4

@@ -10,11 +10,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
+from agents.colours import stylesheet
 from agents.models import Agent
 from agents.presence import look
 from chat import context, conversations
 from chat.models import Conversation, Message
-from chat.shown import Thread, agents_for, colours, listed, one
+from chat.shown import Thread, agents_for, listed, one
 
 RECENT = 8
 
@@ -89,7 +90,8 @@ def sidebar(request: HttpRequest) -> HttpResponse:
 @cache_control(private=True, max_age=60)
 def agents_css(request: HttpRequest) -> HttpResponse:
     """Each agent's colour, for the policy of the pages forbids styles in HTML."""
-    return HttpResponse(colours(Agent.objects.all()), content_type="text/css")
+    colours = Agent.objects.values_list("slug", "colour")
+    return HttpResponse(stylesheet("data-agent", colours), content_type="text/css")
 
 
 def _uuid(text: str) -> UUID | None:

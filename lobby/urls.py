@@ -5,6 +5,7 @@ from lobby.api import api
 
 urlpatterns = [
     path("", include("chat.urls")),
+    path("", include("debates.urls")),
     path("", include("lobby.accounts.urls")),
     path("", include("monitoring.urls")),
     path("api/", api.urls),

@@ -17,10 +17,12 @@ from django.urls import URLResolver, get_resolver
 
 from agents.models import Run
 from chat.models import Conversation, Message
+from debates.models import Debate
 from lobby.accounts import links
 from lobby.api import api
 from lobby.live.topics import TOPICS
 from monitoring.models import AuditEvent
+from tests.debates.rows import make_debate
 from tests.factories import (
     make_admin,
     make_agent,
@@ -70,6 +72,15 @@ PAGES = {
     "chat/<uuid:pk>/": PAGE_OF_ALICE,
     "chat/<uuid:pk>/thread/": PAGE_OF_ALICE,
     "agents.css": PAGE_OF_ALL,
+    "debates/": PAGE_OF_ALL,
+    "debates/new/": PAGE_OF_ALL,
+    "debates/<uuid:pk>/": PAGE_OF_ALICE,
+    "debates/<uuid:pk>/figures/": PAGE_OF_ALICE,
+    "debates/<uuid:pk>/lanes/": PAGE_OF_ALICE,
+    "debates/<uuid:pk>/print/": PAGE_OF_ALICE,
+    "debates/<uuid:pk>/seats.css": PAGE_OF_ALICE,
+    "shared/debates/<str:key>/": Row(anonymous=404, bob=404, carol=404, alice=404),  # with a key that is none
+    "shared/debates/<str:key>/seats.css": Row(anonymous=404, bob=404, carol=404, alice=404),
     "sign-in/": Row(anonymous=200, bob=302, carol=302, alice=302),
     "sign-out/": Row(anonymous=405, bob=405, carol=405, alice=405),
     "sign-up/": Row(anonymous=404, bob=404, carol=404, alice=404),
@@ -109,6 +120,7 @@ OPERATIONS = {
 class World:
     people: dict[str, User | None]
     conversation: Conversation
+    debate: Debate
     question: Message
     reply: Message
     run: Run
@@ -130,8 +142,9 @@ def world(db: None) -> World:
     run = make_run(owner=alice, agent=agent, topic=conversation.topic, text=f"{SECRET} is in the east.")
     failed = {"status": Message.Status.INTERRUPTED, "text": f"{SECRET} is in"}
     reply = make_message(conversation, parent=question, role=Message.Role.ASSISTANT, **failed)
+    debate = make_debate(owner=alice, question=f"Where is {SECRET}?")
     people = {"anonymous": None, "bob": make_user("bob"), "carol": make_admin("carol"), "alice": alice}
-    return World(people, conversation, question, reply, run)
+    return World(people, conversation, debate, question, reply, run)
 
 
 def addresses(patterns: Any, prefix: str = "") -> Iterator[str]:
@@ -169,8 +182,16 @@ def path_of(route: str, world: World) -> str:
     if noun == "messages":
         key: Any = (world.question if route.endswith("edit") else world.reply).pk
     else:
-        key = world.run.pk if noun == "runs" else world.conversation.pk
-    values = {"uuid:pk": key, "id": key, "slug": "analyst", "slug:slug": "analyst", "str:token": "no-token"}
+        of_noun = {"runs": world.run, "debates": world.debate}
+        key = (world.debate if route.startswith("debates/") else of_noun.get(noun, world.conversation)).pk
+    values = {
+        "uuid:pk": key,
+        "id": key,
+        "slug": "analyst",
+        "slug:slug": "analyst",
+        "str:token": "no-token",
+        "str:key": "no-key",
+    }
     for name, value in values.items():
         route = route.replace(f"<{name}>", str(value)).replace(f"{{{name}}}", str(value))
     assert "<" not in route

@@ -23,7 +23,7 @@ class LobbyBoard extends HTMLElement {
 
   async #refresh() {
     try {
-      const found = await fragment(location.pathname);
+      const found = await fragment(location.pathname + location.search);
       localTimes(found);
       for (const fresh of found.querySelectorAll("lobby-board [data-part]")) this.#put(fresh);
     } catch {
