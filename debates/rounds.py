@@ -5,15 +5,15 @@ step and what follows from it are one transaction: a process that dies anywhere 
 to come (the sweep, 5 s later at the latest) does it again. Handlers of runs never lock the debate: they write their own row.
 """
 
+from functools import partial
 from uuid import UUID
 
-import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents import runs
-from agents.models import Agent
+from agents.models import Agent, Run
 from debates import steps, verdicts, voting
 from debates.consensus import Evaluation, RoundVotes, evaluate
 from debates.costs import runs_of, spent
@@ -22,8 +22,7 @@ from debates.models import Ballot, Debate, Probe, Round, Speech
 from debates.protocols import PROTOCOLS, STEPS_OF, Protocol
 from debates.votes import rounds_of, settings_of
 
-log = structlog.get_logger()
-
+UNFINISHED = (Run.Status.QUEUED, Run.Status.RUNNING)
 # Reasons after which nothing more is asked of anybody
 AT_ONCE = ("user", "quorum_lost")
 UNCHALLENGED = (*AT_ONCE, "budget")
@@ -197,7 +196,7 @@ def _pause(debate: Debate, reason: str) -> bool:
 
 def end_now(debate: Debate, *, reason: str) -> None:
     """Cut everything off; its text stays. Called with the debate locked."""
-    unfinished = list(runs_of(debate).unfinished())
+    unfinished = list(runs_of(debate).filter(status__in=UNFINISHED))
     in_rounds = {"round__debate": debate}
     over = {"status": Speech.Status.FAILED, "error": "The debate was stopped.", "ended_at": Now()}
     Speech.objects.filter(status=Speech.Status.WAITING, **in_rounds).update(**over)
@@ -207,7 +206,7 @@ def end_now(debate: Debate, *, reason: str) -> None:
     debate.stop_reason, debate.pause_reason = reason, ""
     _end(debate)
     for run in unfinished:
-        transaction.on_commit(lambda run=run: runs.cancel(run))  # not before: a run that ends locks its own row first
+        transaction.on_commit(partial(runs.cancel, run))  # not before: a run that ends locks its own row first
 
 
 def tell_state(debate: Debate) -> None:

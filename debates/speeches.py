@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from agents import runs
 from agents.errors import AgentDisabled, Refused
+from agents.hosts import loaded_models
 from agents.models import Run
 from debates import prompts, structured, tasks
 from debates.events import DebateSpeech, say
@@ -47,11 +48,17 @@ READERS: dict[str, Callable[[Speech, str], Any]] = {  # of those that are JSON
 
 
 def begin(round: Round, *, seats: Iterable[Seat], kind: str) -> None:
-    """Have seats speak at the same time; a host that takes one at a time takes them model by model."""
-    for seat in sorted(seats, key=lambda seat: (seat.model, seat.position)):
+    """Have seats speak at the same time."""
+    for seat in by_model(seats):
         speech = Speech.objects.create(round=round, seat=seat, kind=kind)
         _write(speech, ASKS[kind](speech))
         say(round.debate.topic, begun(speech))
+
+
+def by_model(seats: Iterable[Seat]) -> list[Seat]:
+    """A host that takes one at a time loads each model once: what is loaded goes first, then one after the other."""
+    loaded = loaded_models()
+    return sorted(seats, key=lambda seat: (seat.model not in loaded, seat.model, seat.position))
 
 
 def _write(speech: Speech, ask: Ask) -> None:

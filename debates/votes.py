@@ -6,6 +6,7 @@ debate: the words that come back can be shown as they are.
 
 from collections.abc import Iterable, Mapping
 from typing import cast
+from uuid import UUID
 
 from debates.consensus import BeliefSource, ChangeReason, RoundVotes, Settings, Vote
 from debates.models import Ballot, Claim, Debate, Round, Speech
@@ -59,6 +60,7 @@ def _vote(ballot: Ballot, *, debate: Debate, claims: list[Claim], ranking: tuple
         change_reason=cast(ChangeReason, ballot.change_reason or "none"),
         model=ballot.seat.model,
         ranking=ranking or tuple(ballot.ranking),
+        unranked=frozenset({ballot.option} - set(ranking)) if ranking else frozenset(),
     )
 
 
@@ -71,7 +73,7 @@ def _belief(ballot: Ballot, source: str) -> Mapping[str, float] | None:
     return None
 
 
-def _rankings(round: Round) -> dict[object, tuple[str, ...]]:
+def _rankings(round: Round) -> dict[UUID, tuple[str, ...]]:
     """Council: the order of the others' answers, read as an order of the options they chose."""
     before = Ballot.objects.filter(round__debate=round.debate_id, round__number=0, status=Ballot.Status.CAST)
     held = {str(seat): option for seat, option in before.values_list("seat", "option")}

@@ -9,7 +9,7 @@ from debates import ballots, prompts, tasks
 from debates.events import DebateBallot, DebateVoted, say
 from debates.models import Ballot, Claim, Probe, Round, Seat, Speech
 from debates.prompts import Ask
-from debates.speeches import enqueue
+from debates.speeches import by_model, enqueue
 
 PURPOSE = "debate.ballot"
 PROBE_PURPOSE = "debate.probe"
@@ -24,7 +24,7 @@ def begin(round: Round, *, seats: list[Seat], is_judgement: bool = False) -> Non
             "seat", "error"
         )
     )
-    for seat in sorted(seats, key=lambda seat: (seat.model, seat.position)):
+    for seat in by_model(seats):
         letters = prompts.shuffle_letters(round.debate, seat)
         ballot = Ballot.objects.create(round=round, seat=seat, letters=letters, is_judgement=is_judgement)
         if seat.pk in failed:

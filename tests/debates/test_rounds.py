@@ -322,6 +322,14 @@ def test_whatever_the_seats_do_a_debate_ends(votes: list[str]) -> None:
     assert not Run.objects.unfinished().exists()
 
 
+def test_on_one_slot_seats_take_turns_model_by_model_the_loaded_one_first() -> None:
+    panel = make_panel("analyst", "skeptic", "quantifier", "pragmatist", models=("a:1b", "b:2b"))
+    Host.objects.update(loaded={"b:2b": 4096})
+    rounds.advance(launch(panel=panel).pk)
+    waiting_models = Run.objects.order_by("queued_at").values_list("model", flat=True)
+    assert list(waiting_models) == ["b:2b", "b:2b", "a:1b", "a:1b"]
+
+
 def test_a_seat_may_sit_twice_on_other_models() -> None:
     panel = make_panel("analyst", models=("a:1b", "b:2b"))
     debate = launch(panel=[*panel, *panel, *panel], protocol="blind-vote")
