@@ -181,7 +181,7 @@ def _text(debate: Debate, option: str | None) -> str:
 def quoted(debate: Debate, option: str | None) -> str:
     """An option named within a sentence."""
     text = " ".join(_text(debate, option).split())
-    return f"“{text if len(text) <= LONGEST else text[: LONGEST - 1] + '…'}”"
+    return f"“{text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + '…'}”"
 
 
 def _words(metrics: dict[str, Any], *, winner: str | None, debate: Debate) -> str:
@@ -189,16 +189,23 @@ def _words(metrics: dict[str, Any], *, winner: str | None, debate: Debate) -> st
         return _judgement_words(debate, winner)
     if not metrics:
         return "No round is scored yet."
-    decision, title = metrics["decision"], RULES[debate.rule].title.lower()
+    decision, rule = metrics["decision"], _rule_named(debate)
     end = f"decided for {quoted(debate, winner)}" if winner else "no decision"
     if decision["needed"] is None:
-        return f"{_named(decision['reason'], debate)} By the rule ({title}): {end}."
+        return f"{_named(decision['reason'], debate)} Thus {end}."
     held, ballots, needed = decision["held"], decision["ballots"], decision["needed"]
     leaders = [option for option, count in metrics["counts"].items() if count == held]
     if not ballots or len(leaders) > 1:
         tied = " and ".join(quoted(debate, option) for option in leaders) if ballots else "all options"
-        return f"{tied} have {held} of {ballots} each; the rule ({title}) needs {needed}: {end}."
-    return f"{held} of {ballots} hold {quoted(debate, leaders[0])}; the rule ({title}) needs {needed}: {end}."
+        return f"{tied} have {held} of {ballots} each; the rule ({rule}) needs {needed}: {end}."
+    return f"{held} of {ballots} hold {quoted(debate, leaders[0])}; the rule ({rule}) needs {needed}: {end}."
+
+
+def _rule_named(debate: Debate) -> str:
+    """ "3/4", "2/3", "strict majority"."""
+    rule = RULES[debate.rule]
+    is_fraction = rule.share is not None and rule.share.denominator > 2  # noqa: PLR2004  (1/2 is not yet a majority)
+    return str(rule.share) if is_fraction else rule.title.lower()
 
 
 def _judgement_words(debate: Debate, winner: str | None) -> str:

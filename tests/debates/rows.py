@@ -186,6 +186,13 @@ def score(round: Round, **settings: Any) -> Round:
     return round
 
 
+def figures(debate: Debate, *, number: int) -> dict[str, Any]:
+    """Of a round that is scored."""
+    metrics = debate.rounds.get(number=number).metrics
+    assert isinstance(metrics, dict)
+    return metrics
+
+
 def rescore(debate: Debate) -> Debate:
     for round in debate.rounds.exclude(ballots=None).distinct():
         score(round)

@@ -1,12 +1,23 @@
+from collections.abc import Iterable
+
 import pytest
 
 from agents.models import Agent
 from debates.errors import BadDebate, CannotFork
 from debates.forks import fork
 from debates.launching import Place
-from debates.models import Ballot, Claim, Debate, Round, Speech
+from debates.models import Ballot, Claim, Debate, Round, Seat, Speech
 from debates.verdicts import conclude
-from tests.debates.rows import add_run, make_claim, make_debate, make_injection, make_round, make_speech, rescore
+from tests.debates.rows import (
+    add_run,
+    figures,
+    make_claim,
+    make_debate,
+    make_injection,
+    make_round,
+    make_speech,
+    rescore,
+)
 from tests.factories import MODEL, alice, make_agent, make_host, make_user
 
 pytestmark = pytest.mark.django_db
@@ -15,6 +26,14 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def host() -> None:
     make_host(models=(MODEL, "qwen2.5:3b"))
+
+
+def agents(seats: Iterable[Seat]) -> list[Agent]:
+    return [seat.agent for seat in seats if seat.agent]
+
+
+def places(seats: Iterable[Seat]) -> list[Place]:
+    return [Place(agent) for agent in agents(seats)]
 
 
 def held(debate: Debate) -> list[tuple[int, str, str]]:
@@ -56,9 +75,9 @@ def test_what_was_copied_costs_the_fork_nothing() -> None:
 
 def test_what_stopped_the_parent_does_not_stop_the_fork() -> None:
     debate = make_debate(votes=["AAA", "AAA"], max_rounds=2)
-    assert debate.rounds.get(number=1).metrics["stop_reason"] == "rounds"
+    assert figures(debate, number=1)["stop_reason"] == "rounds"
     copy = fork(debate, after=1, owner=alice())
-    assert copy.rounds.get(number=1).metrics["stop_reason"] is None
+    assert figures(copy, number=1)["stop_reason"] is None
     assert copy.max_rounds == 3
     assert conclude(copy)["stop_words"] == "It is not over."
 
@@ -71,7 +90,7 @@ def test_a_new_panel_keeps_the_ballots_of_those_who_stay_and_the_words_and_claim
     make_speech(debate.rounds.get(number=1), moderator, kind=Speech.Kind.STATISTICS)
     newcomer = make_agent(name="Newcomer", role=Agent.Role.SKEPTIC)
     chair = make_agent(name="Chair", role=Agent.Role.MODERATOR)
-    panel = [Place(newcomer), Place(analyst.agent), Place(researcher.agent), Place(chair)]
+    panel = [Place(newcomer), *places([analyst, researcher]), Place(chair)]
     copy = fork(rescore(debate), after=1, panel=panel, owner=alice())
     assert held(copy) == [(0, "Analyst", "A"), (0, "Researcher", "A"), (1, "Analyst", "A"), (1, "Researcher", "A")]
     seats = [(seat.position, seat.name, seat.votes, seat.role) for seat in copy.seats.all()]
@@ -86,13 +105,13 @@ def test_a_new_panel_keeps_the_ballots_of_those_who_stay_and_the_words_and_claim
     assert len({seat.alias for seat in copy.seats.all()}) == 6
     assert copy.claims.get().seat.name == "Quantifier"
     assert Speech.objects.filter(round__debate=copy, seat__name="Quantifier").count() == 2
-    assert copy.rounds.get(number=1).metrics["counts"] == {"A": 2, "B": 0}
+    assert figures(copy, number=1)["counts"] == {"A": 2, "B": 0}
 
 
 def test_the_same_agent_on_another_model_is_another_seat() -> None:
     debate = make_debate(votes=["AAAB"])
     seats = list(debate.seats.all())
-    panel = [Place(seats[0].agent, "qwen2.5:3b"), *(Place(seat.agent) for seat in seats[1:])]
+    panel = [Place(*agents(seats[:1]), "qwen2.5:3b"), *places(seats[1:])]
     copy = fork(debate, after=0, panel=panel, owner=alice())
     assert held(copy) == [(0, "Researcher", "A"), (0, "Quantifier", "A"), (0, "Skeptic", "B")]
     assert copy.seats.get(position=0).model == "qwen2.5:3b"
@@ -170,7 +189,7 @@ def test_nothing_comes_after_a_blind_vote() -> None:
 
 def test_a_panel_of_two_voters_is_too_small() -> None:
     debate = make_debate(votes=["AAB"])
-    panel = [Place(seat.agent) for seat in debate.seats.all() if seat.agent][:2]
+    panel = places(debate.seats.all())[:2]
     with pytest.raises(BadDebate, match="2 of the seats have a vote, and 3 is the least"):
         fork(debate, after=0, panel=panel, owner=alice())
     assert Debate.objects.count() == 1
