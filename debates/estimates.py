@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from statistics import median
+from typing import Any
 
 from django.db.models import F, Window
 from django.db.models.functions import RowNumber
@@ -184,13 +185,13 @@ def speeds_of(models: Iterable[str]) -> dict[str, Speed]:
     recent = (
         done.filter(first_token_at__gte=F("started_at")).annotate(nth=nth, first=first).filter(nth__lte=RECENT_RUNS)
     )
-    measured: dict[str, list[tuple[float, float]]] = {}
+    measured: dict[str, list[tuple[Any, float]]] = {}
     for run in recent.values("model", "tokens_per_second", "first"):
         measured.setdefault(run["model"], []).append((run["tokens_per_second"], run["first"].total_seconds()))
     return {model: _speed(measured.get(model, [])) for model in models}
 
 
-def _speed(measured: list[tuple[float, float]]) -> Speed:
+def _speed(measured: list[tuple[Any, float]]) -> Speed:
     if not measured:
         return ASSUMED
     speeds, firsts = zip(*measured, strict=True)

@@ -100,7 +100,7 @@ class DebateListed(TypedDict):
 
     type: Literal["debate.listed"]
     debate: str
-    change: Literal["started", "changed", "ended"]
+    change: Literal["started", "changed", "ended", "deleted"]
 
 
 DebateEvent = (

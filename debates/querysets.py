@@ -14,3 +14,9 @@ class DebateQuerySet(models.QuerySet["Debate"]):
 
     def running(self) -> DebateQuerySet:
         return self.filter(status="running")
+
+    def with_course(self) -> DebateQuerySet:
+        """Each with its seats, rounds and all that belongs to them."""
+        return self.prefetch_related(
+            "seats__agent", "rounds__speeches", "rounds__ballots", "claims__round", "injections"
+        )

@@ -90,6 +90,7 @@ api = Api(
 )
 api.add_router("", "agents.api.router")
 api.add_router("", "chat.api.router")
+api.add_router("", "debates.api.router")
 
 
 @api.exception_handler(Refused)

@@ -2,11 +2,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import orjson
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from agents.models import Agent, Run
@@ -14,32 +12,7 @@ from chat import replies
 from chat.models import Conversation, Message
 from tests.chat.engine import end
 from tests.factories import make_agent, make_conversation, make_message
-
-
-class Api:
-    """Requests of one user, as JSON; each answer is (status, what it says)."""
-
-    def __init__(self, user: User) -> None:
-        self.client = Client()
-        self.client.force_login(user)
-
-    def get(self, path: str, **query: Any) -> tuple[int, Any]:
-        return self._said(self.client.get(f"/api/{path}", query))
-
-    def post(self, path: str, **body: Any) -> tuple[int, Any]:
-        return self.send("POST", path, orjson.dumps(body))
-
-    def patch(self, path: str, **body: Any) -> tuple[int, Any]:
-        return self.send("PATCH", path, orjson.dumps(body))
-
-    def delete(self, path: str) -> tuple[int, Any]:
-        return self.send("DELETE", path, b"")
-
-    def send(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
-        return self._said(self.client.generic(method, f"/api/{path}", body, content_type="application/json"))
-
-    def _said(self, response: Any) -> tuple[int, Any]:
-        return response.status_code, orjson.loads(response.content) if response.content else None
+from tests.jsonapi import Api
 
 
 @pytest.fixture
