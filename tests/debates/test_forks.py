@@ -111,7 +111,7 @@ def test_a_new_panel_keeps_the_ballots_of_those_who_stay_and_the_words_and_claim
 def test_the_same_agent_on_another_model_is_another_seat() -> None:
     debate = make_debate(votes=["AAAB"])
     seats = list(debate.seats.all())
-    panel = [Place(*agents(seats[:1]), "qwen2.5:3b"), *places(seats[1:])]
+    panel = [Place(agents(seats)[0], "qwen2.5:3b"), *places(seats[1:])]
     copy = fork(debate, after=0, panel=panel, owner=alice())
     assert held(copy) == [(0, "Researcher", "A"), (0, "Quantifier", "A"), (0, "Skeptic", "B")]
     assert copy.seats.get(position=0).model == "qwen2.5:3b"
