@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import shorten
 
 from agents.models import Agent
 from debates import speeches, voting
@@ -92,6 +93,20 @@ def _challenge(round: Round) -> None:
         _by_role(Role.FACT_CHECKER, Kind.CHECKS)(round)
 
 
+LONGEST_CLAIM = 280
+
+
+def _take_challenge(round: Round) -> str:
+    """The case against the leader is a claim like any other: who is moved by it can cite it."""
+    case = round.speeches.filter(kind=Kind.CHALLENGE, status=Speech.Status.DONE).select_related("seat").first()
+    if case and not round.claims.filter(seat=case.seat).exists():
+        number = round.debate.claims.count() + 1
+        text = shorten(case.text, LONGEST_CLAIM, placeholder=" …")
+        kind = Claim.Kind.INFERENCE
+        Claim.objects.create(debate=round.debate, number=number, seat=case.seat, round=round, text=text, kind=kind)
+    return _take_checks(round)
+
+
 def _take_checks(round: Round) -> str:
     checked = round.speeches.filter(kind=Kind.CHECKS, status=Speech.Status.DONE).first()
     labels = checked.data if checked and checked.data else []
@@ -129,7 +144,7 @@ def _nothing(round: Round) -> None:
 STEPS: dict[str, Step] = {
     "speech": Step(_speak),
     "options": Step(_find_options, _take_options),
-    "challenge": Step(_challenge, _take_checks),
+    "challenge": Step(_challenge, _take_challenge),
     "statistics": Step(_by_role(Role.MODERATOR, Kind.STATISTICS)),
     "ranking": Step(_rank),
     "ballot": Step(_vote),
@@ -138,7 +153,3 @@ STEPS: dict[str, Step] = {
     "scored": Step(_nothing),
     "verdict": Step(_by_role(Role.MODERATOR, Kind.VERDICT)),
 }
-
-
-def claims_of(debate: Debate) -> list[Claim]:
-    return list(debate.claims.select_related("seat"))

@@ -38,6 +38,7 @@ def _round(round: Round, *, number: int, debate: Debate, claims: list[Claim]) ->
             _vote(ballot, debate=debate, claims=claims, ranking=rankings.get(ballot.seat_id)) for ballot in votes
         ),
         new_claims=frozenset(str(claim.number) for claim in claims if claim.round_id == round.pk),
+        evidence=frozenset(str(c.number) for c in claims if c.round_id == round.pk and not c.seat.votes),
         refuted_unanswered=frozenset(map(str, unanswered(round, votes=votes, claims=claims))),
         is_exchange=round.kind in SEEN_BEFORE_VOTING,
         is_challenge=round.kind == Round.Kind.CHALLENGE,

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from django.db.models import Q
+
 from debates.models import Ballot, Claim, Debate, Seat, Speech
 from debates.prompts.ask import Reader
 from debates.prompts.fences import fence, line
@@ -55,7 +57,8 @@ def known_claims(reader: Reader) -> list[Claim]:
 
 
 def _claims_before(reader: Reader) -> Iterable[Claim]:
-    claims = reader.debate.claims.filter(round__number__lt=reader.round.number)
+    earlier = Q(round__number__lt=reader.round.number)
+    claims = reader.debate.claims.filter(earlier | Q(round=reader.round, seat__votes=False))  # the challenger's
     return claims.select_related("round", "seat")
 
 

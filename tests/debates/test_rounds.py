@@ -303,6 +303,18 @@ def test_a_claim_that_was_made_before_is_a_citation_of_it() -> None:
     assert [ballot.cited for ballot in Ballot.objects.filter(round__number=0)] == [[], [1], [1], [1], [1]]
 
 
+def test_who_is_moved_by_the_challenge_can_cite_it() -> None:
+    debate = play(launch(), Script(votes=["AAAAA", "BBAAA"], cites=True))
+    case = debate.claims.get(seat__role=Role.DEVILS_ADVOCATE)
+    assert case.text == "The leader forgets one thing."
+    moved = debate.rounds.get(kind=Kind.CHALLENGE).ballots.first()
+    assert moved is not None
+    assert case.number in moved.cited
+    metrics = debate.rounds.get(kind=Kind.CHALLENGE).metrics
+    assert metrics is not None
+    assert [flip["is_evidenced"] for flip in metrics["flips"]] == [True, True]
+
+
 def test_the_fact_checker_labels_claims() -> None:
     debate = play(launch(), Script(votes=["AAAAA"]))
     assert set(debate.claims.filter(round__number=0).values_list("status", flat=True)) == {"supported"}
