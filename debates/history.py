@@ -107,7 +107,7 @@ def _of_speech(speech: Speech) -> Iterator[Told]:
         over.pop("error", None)
         yield speech.created_at, {**over, "status": Speech.Status.WAITING}
     if speech.status != Speech.Status.WAITING:
-        yield speech.ended_at or speech.created_at, _over(speech)
+        yield max(speech.created_at, speech.ended_at or speech.created_at), _over(speech)
 
 
 def _over(speech: Speech) -> Event:
