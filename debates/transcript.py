@@ -1,5 +1,5 @@
-"""A debate as Markdown to read, keep and print. What people and models wrote stays text: it makes no heading, link,
-image or HTML of its own, whatever it contains."""
+"""A debate as Markdown to read, keep and print. What people and models wrote stays where it was put, whatever it
+contains: long texts within their quotations, short ones on their line, and none makes a link, an image or HTML."""
 
 import re
 from collections.abc import Iterable, Iterator
