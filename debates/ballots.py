@@ -1,16 +1,19 @@
 """From a model's answer to a ballot. What cannot be read is never a vote, and what was not said is never made up."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from debates.consensus import alternatives, belief_of_ballot, measured_belief, probed_belief
 from debates.models import Ballot, Probe
+from debates.prompts.fences import clip
 from debates.prompts.schemas import CHANGE_REASONS, KINDS, MOST_CLAIMS, TEXT
 from debates.prompts.votes import citable, is_blind, is_ranked
 from debates.structured import Unreadable, choice_in, list_in, one_object, ranked, text_in, whole_number
 
 Logprobs = Sequence[Mapping[str, Any]] | None
 CHOSEN = "chosen"
+LETTER = re.compile(r"\b(?:[Oo]ption|[Aa]nswer|[Cc]hoice|[Ll]etter) ([A-Z])\b|^([A-Z])\.?$")
 LONGEST_REASON = 200  # of an abstention; the column's
 SAVED = (
     "option",
@@ -41,7 +44,7 @@ def read(ballot: Ballot, text: str, logprobs: Logprobs) -> str | None:
 
 def _fields(ballot: Ballot, found: Mapping[str, Any]) -> dict[str, Any]:
     letter = _letter(found.get("option"), ballot.letters)
-    reason = text_in(found, "reason", most=TEXT)
+    reason = _in_words(text_in(found, "reason", most=TEXT), ballot)
     if ballot.letters[letter] is None:
         return {"option": "", "reason": reason}
     return {
@@ -49,10 +52,10 @@ def _fields(ballot: Ballot, found: Mapping[str, Any]) -> dict[str, Any]:
         "confidence": _confidence(found),
         "reason": reason,
         "ranking": _ranking(found, letter=letter, letters=ballot.letters) if is_ranked(ballot) else [],
-        "claims": _claims(found),
+        "claims": _claims(found, ballot=ballot),
         "cited": _cited(found, known=citable(ballot)),
         "change_reason": _change_reason(ballot, found),
-        "would_change_if": text_in(found, "would_change_if", most=TEXT),
+        "would_change_if": _in_words(text_in(found, "would_change_if", most=TEXT), ballot),
     }
 
 
@@ -81,13 +84,25 @@ def _ranking(found: Mapping[str, Any], *, letter: str, letters: Mapping[str, str
     return [offered[each] for each in order]
 
 
-def _claims(found: Mapping[str, Any]) -> list[dict[str, str]]:
+def _in_words(text: str, ballot: Ballot) -> str:
+    """Letters mean something else on every ballot: "option B" becomes the words that B stood for on this one."""
+    texts = ballot.round.debate.option_texts
+
+    def words(match: re.Match[str]) -> str:
+        option = ballot.letters.get(match[1] or match[2])
+        return f"“{texts[option]}”" if option in texts else match[0]
+
+    return clip(LETTER.sub(words, text), most=TEXT)
+
+
+def _claims(found: Mapping[str, Any], *, ballot: Ballot) -> list[dict[str, str]]:
     """At most three that say anything, none twice."""
     claims: dict[str, dict[str, str]] = {}
     for claim in list_in(found, "claims"):
         if not isinstance(claim, dict):
             raise Unreadable('Each of the "claims" must be an object with "text" and "kind".')
-        text, kind = " ".join(text_in(claim, "text", most=TEXT).split()), choice_in(claim, "kind", KINDS)
+        text = _in_words(" ".join(text_in(claim, "text", most=TEXT).split()), ballot)
+        kind = choice_in(claim, "kind", KINDS)
         if any(map(str.isalnum, text)):
             claims.setdefault(text.casefold(), {"text": text, "kind": kind})
     return list(claims.values())[:MOST_CLAIMS]
