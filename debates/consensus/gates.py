@@ -47,8 +47,8 @@ class Standing:
         """The gates are passed, and one more evaluation like this makes it a consensus."""
         return self.state != "consensus" and 0 < self.held == self.needed - 1
 
-    def passes(self, *names: str) -> bool:
-        return all(gate.is_passed for gate in self.gates if gate.id in names)
+    def passes(self, name: str) -> bool:
+        return any(gate.is_passed for gate in self.gates if gate.id == name)
 
 
 def standings_of(rounds: Sequence[RoundVotes], *, settings: Settings) -> list[Standing]:

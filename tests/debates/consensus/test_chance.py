@@ -151,6 +151,7 @@ def test_correlation_is_estimated_as_worked_out_by_hand() -> None:
     assert measured_correlation(even) == 0
     wide = [SettledDebate(4, right) for right in (4, 0, 3, 1)] * 8
     assert measured_correlation(wide) == pytest.approx(0.5)
+    assert measured_correlation([*wide, *[SettledDebate(1, 1)] * 9]) == measured_correlation(wide)
 
 
 def test_correlation_is_not_measured_from_too_few_or_too_plain_debates() -> None:

@@ -76,6 +76,11 @@ def test_shares_of_a_round_in_which_nobody_voted_are_none() -> None:
     assert source.independent_share == source.converged_share == 0
 
 
+def test_shares_of_a_single_ballot_are_whole() -> None:
+    source = provenance_of("A", rounds=course("A--", "A--"))
+    assert source.independent_share == source.converged_share == 1
+
+
 def test_supporter_that_went_away_and_came_back_has_moved() -> None:
     assert unevidenced(*course("AAAA", "BBBA", "AAAA")) == (3, 3)
 

@@ -117,11 +117,11 @@ def test_confidence_weighted_rule_stays_locked_until_every_model_is_calibrated()
         "Locked: 50 settled ballots are needed of each model; short: llama3.2:1b.",
     )
     models = frozenset({"llama3.2:1b"})
+    fits = {"llama3.2:1b": CALIBRATED}
     assert is_locked("confidence-weighted", models=models, settings=settings())
     assert not is_locked("plurality", models=models, settings=settings())
-    assert not is_locked(
-        "confidence-weighted", models=models, settings=settings(calibrations={"llama3.2:1b": CALIBRATED})
-    )
+    assert not is_locked("confidence-weighted", models=models, settings=settings(calibrations=fits))
+    assert is_locked("confidence-weighted", models=models | {"qwen2.5:3b"}, settings=settings(calibrations=fits))
 
 
 def test_confidence_weighted_rule_lets_few_sure_seats_outweigh_many_unsure_ones() -> None:

@@ -51,6 +51,7 @@ def test_lead_is_tested_with_two_flips_in_eighteen_as_worked_out() -> None:
 def test_lead_is_not_tested_before_anybody_could_have_moved_nor_without_one() -> None:
     assert chance_of_change(course("AAAAA"), settings=settings()) is None
     assert chance_of_change(course("AABB", "AABB"), settings=settings(seats=4)) is None
+    assert chance_of_change(course("AAAB", "ABAA"), settings=settings(seats=4)) is not None
 
 
 def test_lead_that_cannot_change_says_how_unlikely_it_would() -> None:
@@ -143,6 +144,12 @@ def test_moving_apart_for_two_rounds_without_a_reason_is_drift() -> None:
 
 def test_moving_apart_for_a_reason_is_debate() -> None:
     assert stop(drift(cited="c1"), options="ABCD") is None
+
+
+def test_reason_from_before_the_two_rounds_does_not_excuse_them() -> None:
+    before = [held(0, "AAAB", new_claims=frozenset({"c1"})), held(1, "AAAA", votes={3: {"cited": frozenset({"c1"})}})]
+    rounds = [*before, held(2, "AAAB"), held(3, "AACB")]
+    assert is_drifting(rounds, settings=settings("ABC", seats=4))
 
 
 @pytest.mark.parametrize(
