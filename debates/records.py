@@ -10,9 +10,8 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection, transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -20,12 +19,13 @@ from debates import consensus
 from debates.consensus import BeliefSource, SettledDebate, fit_isotonic, measured_correlation
 from debates.errors import BadDebate, NotNow
 from debates.events import DebateVerdict, say
-from debates.models import Ballot, Calibration, Debate
+from debates.models import Ballot, Calibration, Debate, Seat
 from debates.settlements import Settlement, settlement
 from debates.statistics import brier, wilson_interval
 from lobby import audit
 
 CALIBRATING = 0x64656261  # the advisory lock of whoever fits: two settles at once would each miss the other's ballots
+TELLING = 200  # debates that a correlation is measured on
 REVEALED = Q(round__step="scored")  # where a debate was stopped, ballots may be left that nobody has seen
 NOT_COPIED = Q(round__debate__forked_after=None) | Q(round__number__gt=F("round__debate__forked_after"))
 
@@ -122,20 +122,23 @@ def calibrations(models: Iterable[str], *, belief: BeliefSource = "stated") -> d
     return {row.model: consensus.Calibration.from_dict(row.fit[belief]) for row in rows if belief in row.fit}
 
 
-def panel_correlation(models: Iterable[str] = ()) -> float | None:
+def panel_correlation(models: Iterable[str]) -> float | None:
     """ρ between the blind votes of panels of exactly these models, from at least 30 settled debates; else None.
 
-    Without models, of all panels together.
+    The newest of them tell enough; it is asked for after every round, however many there are.
     """
-    wanted = sorted(set(models))
-    blind = settled_ballots().filter(round__number=0, seat__votes=True).order_by().values("round__debate")
-    panels = blind.annotate(
-        ballots=Count("pk"),
-        right=Count("pk", filter=Q(option=F("round__debate__right_option"))),
-        models=ArrayAgg("seat__model", distinct=True, order_by="seat__model"),
-    )
-    alike = panels.filter(models=wanted) if wanted else panels
-    return measured_correlation(SettledDebate(*row) for row in alike.values_list("ballots", "right"))
+    newest = _debates_of_panels(set(models)).order_by("-settled_at")[:TELLING]
+    blind = settled_ballots().filter(round__number=0, round__debate__in=newest).order_by().values("round__debate")
+    panels = blind.annotate(ballots=Count("pk"), right=Count("pk", filter=Q(option=F("round__debate__right_option"))))
+    return measured_correlation(SettledDebate(*row) for row in panels.values_list("ballots", "right"))
+
+
+def _debates_of_panels(models: set[str]) -> QuerySet[Debate]:
+    voters = Seat.objects.filter(debate=OuterRef("pk"), votes=True)
+    alike = Debate.objects.filter(~Exists(voters.exclude(model__in=models)), right_option__gt="", forked_after=None)
+    for model in sorted(models):
+        alike = alike.filter(Exists(voters.filter(model=model)))
+    return alike
 
 
 @dataclass(frozen=True, slots=True)
