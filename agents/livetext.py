@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 SHORTEST_PAUSE = 0.030  # seconds between two flushes
 LONGEST_PAUSE = 0.100
-PAUSE_PER_RUN = 0.0005  # so that 200 chats cost no more frames than the machine can send
+PAUSE_PER_RUN = 0.001  # so that 200 chats cost no more frames than the machine can send
 FLUSH_AT = 4096  # characters waiting
 LONGEST_DELTA = 4096  # characters; in JSON at most 24 KiB
 RETRY_SECONDS = 0.5
@@ -135,6 +135,7 @@ class Publisher:
         self._redis = client
         self._events: deque[tuple[str, bytes]] = deque()
         self._dirty: dict[LiveRun, None] = {}
+        self._hurried: set[LiveRun] = set()
         self._bell = asyncio.Event()
         self._urgent = asyncio.Event()
         self._flushed = asyncio.Condition()
@@ -143,7 +144,7 @@ class Publisher:
     def say(self, topic: str, event: Mapping[str, Any]) -> None:
         if topic:
             self._events.append((topic, encode(event)))
-            self._wake(urgent=True)
+            self._hurry()
 
     def add(self, live: LiveRun, *, content: str = "", thinking: str = "") -> None:
         if thinking:
@@ -154,43 +155,56 @@ class Publisher:
         if live.first_token is None:
             live.first_token = time.monotonic()
         self._dirty[live] = None
-        self._wake(urgent=urgent)
-
-    def _wake(self, *, urgent: bool) -> None:
-        self._bell.set()
         if urgent:
-            self._urgent.set()
+            self._hurry(live)
+        else:
+            self._bell.set()
+
+    def _hurry(self, *lives: LiveRun) -> None:
+        self._hurried.update(lives)
+        self._urgent.set()
+        self._bell.set()
 
     async def settle(self, live: LiveRun) -> None:
         """Wait until all of the run's text is said, but not for ever: the row gets every character anyway."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS), self._flushed:
                 if live in self._dirty:
-                    self._wake(urgent=True)
+                    self._hurry(live)
                 await self._flushed.wait_for(lambda: live not in self._dirty)
 
     def drop(self, live: LiveRun) -> None:
         self._dirty.pop(live, None)
 
     async def work(self) -> None:
+        """Everything once per pause; what is urgent at once, without the rest: that would only make more frames."""
+        next_round = 0.0  # monotonic seconds
         while True:
             await self._bell.wait()
-            self._bell.clear()
-            self._urgent.clear()
+            await self._pause(next_round - time.monotonic())
+            is_round = time.monotonic() >= next_round
+            if is_round:
+                self._bell.clear()
+                next_round = time.monotonic() + min(LONGEST_PAUSE, SHORTEST_PAUSE + PAUSE_PER_RUN * self.live_runs)
             try:
-                await self._flush()
+                await self._flush(everything=is_round)
             except RedisError as error:
                 log.warning("live_text_waits", error=str(error))
                 self._bell.set()
+                next_round = 0.0
                 await asyncio.sleep(RETRY_SECONDS)
-                continue
-            pause = min(LONGEST_PAUSE, SHORTEST_PAUSE + PAUSE_PER_RUN * self.live_runs)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), pause)
 
-    async def _flush(self) -> None:
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._urgent.wait()
+        self._urgent.clear()
+
+    async def _flush(self, *, everything: bool) -> None:
         events = list(self._events)
-        lives = list(self._dirty)
+        lives = [live for live in self._dirty if everything or live in self._hurried]
+        self._hurried.clear()
         confirmations = []
         async with self._redis.pipeline(transaction=False) as pipe:
             for topic, payload in events:

@@ -52,8 +52,8 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
 ) -> Run:
     """Put a run in line; its worker is woken on commit. `options` go on top of the agent's own.
 
-    `model` and `think` stand in place of the agent's. Who has the agent's hosts already gives them; who keeps a budget of
-    its own says that the run is not limited. Raises AgentDisabled, ModelUnavailable, TooManyRuns.
+    `model` and `think` stand in place of the agent's. Who has the agent's hosts already gives them; who keeps a budget
+    of its own says that the run is not limited. Raises AgentDisabled, ModelUnavailable, TooManyRuns.
     """
     if not agent.is_active:
         raise AgentDisabled(f"{agent.name} is switched off. Choose another agent.")
@@ -192,7 +192,7 @@ def give_up(run: Run, **result: Any) -> None:
 
 
 def _hand_over(run_id: UUID) -> None:
-    run = Run.objects.select_related("agent", "host").get(pk=run_id)
+    run = Run.objects.get(pk=run_id)
     if handle := PURPOSES.get(run.purpose):
         handle(run)
     transaction.on_commit(lambda: announce_end(run))

@@ -241,8 +241,7 @@ def _touch(conversation: Conversation, **fields: Any) -> None:
 
 def settle(run: Run) -> None:
     """A reply's run has ended; called within the transaction that ends it."""
-    rows = Message.objects.select_related("conversation__owner", "conversation__agent", "parent", "agent")
-    reply = rows.filter(pk=run.subject, run=run).first()
+    reply = Message.objects.select_related("conversation").filter(pk=run.subject, run=run).order_by().first()
     if reply is None:  # the conversation is gone for good
         return
     if run.error_kind == "context_full" and _ask_shorter(reply, run):

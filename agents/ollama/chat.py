@@ -4,8 +4,9 @@ The official client's `chat` cannot send `truncate` and `shift` (0.6.3), and wit
 text silently (ollama.md, rule 5).
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,13 @@ import httpx
 import orjson
 
 from agents.ollama.deadlines import Deadlines, Watch
-from agents.ollama.errors import BadReply, BadRequest, ModelMissing, StreamCut, error_for_line
+from agents.ollama.errors import BadReply, BadRequest, ModelMissing, OllamaError, StreamCut, error_for_line
 from agents.ollama.models import model_names
 from agents.ollama.wire import parse, post_lines
 from agents.thinking import ThinkSplitter
 
 NANOSECONDS = 1e9
+END_WITHIN = 0.1  # seconds that a server may take to end an answer that is complete
 
 Objects = Sequence[dict[str, Any]]
 
@@ -74,9 +76,18 @@ async def stream_chat(
             if content or thinking or tool_calls or logprobs:
                 yield Chunk(content, thinking, tool_calls, logprobs)
             if done:
+                await _read_to_the_end(lines)
                 yield Chunk(done=True, done_reason=str(line.get("done_reason") or ""), stats=_stats(line))
                 return
     raise StreamCut("The answer ended before it was complete.")
+
+
+async def _read_to_the_end(lines: AsyncGenerator[dict[str, Any], None]) -> None:
+    """The end of the answer follows its last line at once; whoever has read it can use the connection again."""
+    with suppress(OllamaError, TimeoutError):
+        async with asyncio.timeout(END_WITHIN):
+            async for _ in lines:
+                pass
 
 
 async def _lines(

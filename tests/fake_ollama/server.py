@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from zlib import crc32
@@ -55,9 +54,12 @@ class Server:
 
     async def listen(self, port: int = 0) -> None:
         loop = asyncio.get_running_loop()
-        make = partial(Connection, self.answer, everyone=self._connections)
-        self._listener = await loop.create_server(make, "127.0.0.1", port or self.port, backlog=1024)
+        self._listener = await loop.create_server(self._connect, "127.0.0.1", port or self.port, backlog=1024)
         self.port = self._listener.sockets[0].getsockname()[1]
+
+    def _connect(self) -> Connection:
+        self.stats.connections += 1
+        return Connection(self.answer, everyone=self._connections)
 
     async def refuse(self, *, cut_open: bool = False) -> None:
         """Closes the door: connections are refused until `listen`; those that are open stay, or are cut too."""

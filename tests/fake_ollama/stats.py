@@ -44,6 +44,8 @@ class Stats:
     disconnects: int = 0
     """Chats whose client went away before the end."""
     loads: int = 0
+    connections: int = 0
+    """That clients have opened, whatever they asked on them."""
 
     def opened(self, request: dict[str, Any]) -> StreamSeen:
         self.bodies.append(request)

@@ -1,3 +1,4 @@
+import asyncio
 from contextlib import aclosing
 from typing import Any
 
@@ -140,3 +141,29 @@ async def test_line_without_end_is_given_up(fake: FakeOllama, client: Client) ->
 
     with pytest.raises(BadReply):
         await chat(client)
+
+
+SAID = '{"message":{"content":"Yes."},"done":false}\n{"message":{"content":""},"done":true}\n'
+
+
+def ends_after(milliseconds: int) -> dict[str, Any]:
+    """A complete answer, and that much later the end of the response."""
+    answer = {"status": 200, "headers": {"Content-Type": "application/x-ndjson"}, "headers_at_ms": 0}
+    return {"response": answer | {"ended": "complete", "chunks": [[0, SAID], [milliseconds, "\n"]]}}
+
+
+async def test_chats_one_after_another_use_one_connection(fake: FakeOllama, client: Client) -> None:
+    for _ in range(3):
+        fake.replay(ends_after(20), timed=True)
+        assert text_of(await chat(client)) == "Yes."
+
+    assert (fake.stats.requests["/api/chat"], fake.stats.connections) == (3, 1)
+
+
+async def test_answer_that_is_complete_but_does_not_end_is_not_waited_for(fake: FakeOllama, client: Client) -> None:
+    fake.replay(ends_after(60_000), timed=True)
+
+    async with asyncio.timeout(2):
+        said = await chat(client)
+
+    assert (text_of(said), said[-1].done) == ("Yes.", True)
