@@ -177,6 +177,53 @@ def test_schema_is_kept_by_a_reply_without_text(http: httpx.Client) -> None:
     }
 
 
+LETTERED = "<<<The answers by letter\nA: none of these: I abstain\nB: Wait\nC: Act now\n>>>"
+BALLOT = {
+    "type": "object",
+    "properties": {
+        "option": {"enum": ["A", "B", "C"]},
+        "ranking": {"type": "array", "items": {"enum": ["B", "C"]}, "minItems": 2, "maxItems": 2},
+        "confidence": {"type": "integer", "minimum": 0},
+        "cited_claims": {"type": "array", "items": {"enum": [3, 4]}, "minItems": 0, "maxItems": 2},
+    },
+    "required": ["option", "ranking", "confidence", "cited_claims"],
+    "additionalProperties": False,
+}
+
+
+def test_ballot_votes_by_schema_for_the_answer_that_was_ordered(fake: FakeOllama, http: httpx.Client) -> None:
+    fake.script(votes="Act now", json_tokens=12)
+    ask = {"model": MODEL, "messages": [{"role": "user", "content": LETTERED}], "format": BALLOT}
+    answer = http.post("/api/chat", json=ask)
+
+    assert parse_structured(said(answer), BALLOT) == {
+        "option": "C",
+        "ranking": ["C", "B"],
+        "confidence": 80,
+        "cited_claims": [3, 4],
+    }
+    tokens = [orjson.loads(line)["message"]["content"] for line in answer.text.splitlines()[:-1]]
+    assert (len(tokens), tokens[:2]) == (12, ['{"option":"', "C"])
+
+
+def test_single_token_of_a_voter_is_its_letter(fake: FakeOllama, http: httpx.Client) -> None:
+    fake.script(votes="Wait")
+    ask = {"model": MODEL, "messages": [{"role": "user", "content": LETTERED}], "options": {"num_predict": 1}}
+
+    assert said(http.post("/api/chat", json=ask)) == "B"
+
+
+def test_items_of_a_list_differ_where_the_schema_lets_them(http: httpx.Client) -> None:
+    texts = {"type": "array", "items": {"type": "string", "maxLength": 120}, "minItems": 2, "maxItems": 5}
+    order = {"type": "array", "items": {"enum": ["A", "B", "C"]}, "minItems": 3, "maxItems": 3}
+    schema = {"type": "object", "properties": {"texts": texts, "order": order}}
+
+    assert orjson.loads(said(http.post("/api/chat", json=ASK | {"format": schema}))) == {
+        "texts": ["1 because", "2 because"],
+        "order": ["A", "B", "C"],
+    }
+
+
 def test_num_predict_ends_a_reply_with_length(http: httpx.Client) -> None:
     lines = http.post("/api/chat", json=ASK | {"options": {"num_predict": 3}}).text.splitlines()
 

@@ -190,7 +190,8 @@ class Generation:
 def logprob(text: str, top: int) -> dict[str, Any]:
     """A token of probability ½ whose alternatives halve from one to the next."""
     shown = {"token": text, "logprob": log(0.5), "bytes": list(text.encode())}
-    others = [text, *(chr(ord("A") + n) for n in range(top))][:top]
+    letters = (chr(ord("A") + n) for n in range(top))
+    others = [text, *(letter for letter in letters if letter != text)][:top]
     return shown | {
         "top_logprobs": [
             {"token": other, "logprob": log(0.5) * (n + 1), "bytes": list(other.encode())}

@@ -7,6 +7,8 @@ from zlib import crc32
 
 import orjson
 
+from tests.fake_ollama import voting
+
 WIDTH = 8
 
 
@@ -62,6 +64,11 @@ class Script:
     html_with_200: bool = False
     bad_json: bool = False
     """A reply that is JSON but breaks the asked schema."""
+    votes: str = ""
+    """What a ballot, or a single token, is to vote for: one of the answers by letter that its prompt lists, in its
+    words; empty: the first."""
+    json_tokens: int = 0
+    """Into how many tokens a reply by schema is cut; 0: at its spaces."""
 
 
 @dataclass(slots=True)
@@ -96,15 +103,27 @@ def reply_tokens(script: Script, request: Mapping[str, Any]) -> list[str]:
         case dict() | "json" if script.bad_json:
             return words('{"unexpected": true}')
         case dict() as schema if script.text is None:
-            return words(to_json(instance_of(schema, schema)))
+            return json_tokens(script, schema, request)
         case "json" if script.text is None:
             return words('{"answer": "yes"}')
-    if script.text is not None:
-        return words(script.text)
+    return words(script.text) if script.text is not None else free_tokens(script, request)
+
+
+def free_tokens(script: Script, request: Mapping[str, Any]) -> list[str]:
+    if script.votes and (request.get("options") or {}).get("num_predict") == 1:
+        return [voting.letter_of(script.votes, request)]
     if isinstance(script.tokens, list):
         return script.tokens
     seed = said(request["messages"][-1]) if script.per_prompt else ""
     return [token(number, seed=seed) for number in range(script.tokens)]
+
+
+def json_tokens(script: Script, schema: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
+    value = instance_of(schema, schema)
+    if script.votes and "option" in schema.get("properties", {}):
+        value |= voting.ballot(schema, request, answer=script.votes)
+    text = to_json(value)
+    return voting.cut(text, tokens=script.json_tokens) if script.json_tokens else words(text)
 
 
 def thinking_tokens(script: Script) -> list[str]:
@@ -121,6 +140,16 @@ def to_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+def several(items: Mapping[str, Any], root: Mapping[str, Any], *, number: int) -> list[Any]:
+    """Different ones, where the schema leaves the choice."""
+    match items:
+        case {"enum": values}:
+            return [values[place % len(values)] for place in range(number)]
+        case {"type": "string"} if number > 1:
+            return [f"{place} because"[: items.get("maxLength")] for place in range(1, number + 1)]
+    return [instance_of(items, root)] * number
+
+
 def instance_of(  # noqa: PLR0911 - one for each kind of schema
     schema: Mapping[str, Any], root: Mapping[str, Any]
 ) -> Any:
@@ -135,7 +164,7 @@ def instance_of(  # noqa: PLR0911 - one for each kind of schema
         case {"type": "object"}:
             return {name: instance_of(inner, root) for name, inner in schema.get("properties", {}).items()}
         case {"type": "array"}:
-            return [instance_of(schema.get("items", {}), root)] * schema.get("minItems", 1)
+            return several(schema.get("items", {}), root, number=schema.get("minItems", 1))
         case {"type": "integer" | "number"}:
             return schema.get("minimum", 0)
         case {"type": "boolean"}:
