@@ -13,6 +13,7 @@ from debates.prompts.question import asked, injected
 
 COLD = 0  # temperature: these steps count and sort
 CLAIM = 280  # characters
+CHECK_TOKENS = 110
 SPEECHES, SPEECH = 4_400, 900  # of all answers together, and of one
 
 CHECK = (
@@ -35,7 +36,9 @@ def checks(speech: Speech) -> Ask:
     reader, claims = Reader.of(speech), claims_to_check(speech)
     listed = fence("The claims", "\n".join(claim_line(claim, most=CLAIM) for claim in claims))
     schema = schemas.checks(claim.number for claim in claims)
-    return _ask(reader, parts=[listed, injected(reader.debate), CHECK], schema=schema, tokens=100 + 100 * len(claims))
+    return _ask(
+        reader, parts=[listed, injected(reader.debate), CHECK], schema=schema, tokens=100 + CHECK_TOKENS * len(claims)
+    )
 
 
 def options(speech: Speech) -> Ask:

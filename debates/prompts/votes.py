@@ -1,6 +1,6 @@
 """Ballots, judgements and probes: the same beginning, then the answers by letter, in the seat's own order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from debates.models import Ballot, Debate, Probe, Round
 from debates.prompts import schemas
@@ -14,24 +14,27 @@ from debates.prompts.question import asked, injected, option_line
 
 COLD = 0  # temperature
 ALTERNATIVES = 20  # as many as Ollama tells
-BALLOT_TOKENS, JUDGEMENT_TOKENS = 600, 300
+BALLOT_TOKENS, JUDGEMENT_TOKENS = 700, 300
 FOR_THE_JUDGE = 6  # claims for each option
-ABSTAIN = "none of these: I abstain"
+ABSTAIN = "undecided (abstain)"
 
-VOTE = (
-    "Vote in secret, as you see it now. Answer with one JSON object: option (the letter), {ranking}confidence (0 to "
-    "100: how sure you are that this answer is right), reason (one sentence), claims (up to three sentences that your "
-    "answer rests on, each with its kind: fact, inference or value), cited_claims (numbers of the claims above that "
-    "moved you{none_yet}), change_reason ({change}), would_change_if (what would change your mind)."
-)
-RANKING = "ranking (all letters of answers, the best first, beginning with your option), "
-CHANGED = "why you changed your answer since the last vote; none if you did not"
+# The letters are named and the form is shown: so even small models put most of the probability on a letter.
+VOTE = "Which answer do you hold right now: {letters}? Vote in secret, with JSON of this form:"
 JUDGE = (
     "You are the judge. Judge by the arguments alone, not by how long they are, how often they are made or what you "
-    "held before. Answer with one JSON object: option (the letter of the answer that was argued better), confidence (0 "
-    "to 100), reason (one or two sentences), would_change_if (what would change your judgement)."
+    "held before. Which answer was argued better: {letters}? Judge with JSON of this form:"
 )
-LETTER_ALONE = "Which answer is right? Answer with its letter alone."
+OPTION = '"option": letter {letters}'
+RANKING = '"ranking": [all letters of answers, the best first, beginning with your option]'
+CONFIDENCE = '"confidence": how sure you are that it is right, from 0 to 100'
+REASON = '"reason": one sentence'
+CLAIMS = '"claims": [up to three {"text": a sentence your answer rests on, "kind": fact, inference or value}]'
+CITED = '"cited_claims": [numbers of the claims above that moved you]'
+NONE_TO_CITE = '"cited_claims": []'
+CHANGE = '"change_reason": why you changed your answer since your last vote; none if you did not'
+NO_CHANGE = '"change_reason": none'
+WOULD_CHANGE = '"would_change_if": what would change your mind'
+LETTER_ALONE = "Which answer is right: {letters}?\n\nLetter:"
 
 
 def ballot(row: Ballot) -> Ask:
@@ -42,18 +45,37 @@ def ballot(row: Ballot) -> Ask:
         claims=claims,
         is_blind=is_blind(row),
     )
-    vote = VOTE.format(
-        ranking=RANKING if is_ranked(row) else "",
-        none_yet="" if claims else "; there are none, so []",
-        change="none" if is_blind(row) else CHANGED,
-    )
-    return _ask(row, task=paragraphs([_lettered(row.letters, row.round.debate), vote]), schema=schema)
+    return _ask(row, task=_form(row, VOTE, *_fields(row, claims=claims)), schema=schema)
+
+
+def _fields(row: Ballot, *, claims: list[int]) -> list[str]:
+    return [
+        *([RANKING] if is_ranked(row) else []),
+        CONFIDENCE,
+        REASON,
+        CLAIMS,
+        CITED if claims else NONE_TO_CITE,
+        NO_CHANGE if is_blind(row) else CHANGE,
+        WOULD_CHANGE,
+    ]
 
 
 def judgement(row: Ballot) -> Ask:
     """By a judge, who is shown what was argued and not how many hold it."""
-    task = paragraphs([_lettered(row.letters, row.round.debate), JUDGE])
+    task = _form(row, JUDGE, CONFIDENCE, REASON, WOULD_CHANGE)
     return _ask(row, task=task, schema=schemas.judgement(letters=row.letters))
+
+
+def _form(row: Ballot, task: str, *fields: str) -> str:
+    """The answers by letter, what to do, and the JSON to do it with, the option first."""
+    letters = _either(row.letters)
+    form = ",\n".join([OPTION.format(letters=letters), *fields])
+    return paragraphs([_lettered(row.letters, row.round.debate), f"{task.format(letters=letters)}\n{{{form}}}"])
+
+
+def _either(letters: Iterable[str]) -> str:
+    *before, last = sorted(letters)
+    return f"{', '.join(before)} or {last}"
 
 
 def repair(row: Ballot, *, text: str, problem: str) -> Ask:
@@ -65,7 +87,9 @@ def repair(row: Ballot, *, text: str, problem: str) -> Ask:
 
 def probe(row: Probe) -> Ask:
     """The letter alone: one token on the beginning that the ballot's prompt had."""
-    task = paragraphs([_lettered(row.letters, row.ballot.round.debate), LETTER_ALONE])
+    task = paragraphs(
+        [_lettered(row.letters, row.ballot.round.debate), LETTER_ALONE.format(letters=_either(row.letters))]
+    )
     options = {"temperature": COLD, "num_predict": 1}
     return Ask(_messages(row.ballot, task=task), options=options, top_logprobs=ALTERNATIVES)
 

@@ -44,7 +44,7 @@ def test_letters_are_shuffled_per_seat_with_the_abstention_among_them_and_stay_t
 def test_a_blind_ballot_offers_the_letters_and_nothing_to_have_changed() -> None:
     debate = make_debate(options=("Close it", "Repair it"))
     ballot = ballot_of(seats_of(debate)[0], kind=Round.Kind.BLIND)
-    words = {"A": "Close it", "B": "Repair it", None: "none of these: I abstain"}
+    words = {"A": "Close it", "B": "Repair it", None: "undecided (abstain)"}
 
     ask = prompts.ballot(ballot)
 
@@ -57,7 +57,7 @@ def test_a_blind_ballot_offers_the_letters_and_nothing_to_have_changed() -> None
     assert ask.format["properties"]["option"] == {"enum": ["A", "B", "C"]}
     assert ask.format["properties"]["change_reason"] == {"enum": ["none"]}
     assert ask.format["properties"]["cited_claims"]["maxItems"] == 0
-    assert ask.options == {"temperature": 0, "num_predict": 600}
+    assert ask.options == {"temperature": 0, "num_predict": 700}
     assert ask.top_logprobs == 20
 
 
@@ -105,7 +105,7 @@ def test_a_ranked_ballot_asks_for_every_answer_and_not_for_the_abstention() -> N
     assert ask.format["properties"]["ranking"] == {
         "type": "array", "items": {"enum": offered}, "minItems": 2, "maxItems": 2
     }  # fmt: skip
-    assert "ranking (all letters of answers" in told(ask)
+    assert '"ranking": [all letters of answers' in told(ask)
 
 
 def test_later_a_ballot_lists_the_claims_it_may_cite_and_its_own_last_vote() -> None:

@@ -54,7 +54,7 @@ def test_checks_are_bound_to_the_claims_that_are_listed() -> None:
     check = ask.format["properties"]["checks"]["items"]["properties"]
     assert check["claim"] == {"enum": [2, 1]}
     assert check["status"] == {"enum": ["supported", "refuted", "unverifiable"]}
-    assert ask.options == {"temperature": 0, "num_predict": 300}
+    assert ask.options == {"temperature": 0, "num_predict": 320}
 
 
 def test_with_nothing_to_check_the_schema_takes_an_empty_list_alone() -> None:
