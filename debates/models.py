@@ -295,7 +295,7 @@ class Calibration(models.Model):
 
     model = models.CharField(max_length=120, primary_key=True)
     ballots = models.PositiveIntegerField()
-    fit: Any = models.JSONField()  # debates.consensus.Isotonic, as pairs of stated confidence and share of hits
+    fit: Any = models.JSONField()  # {"stated", "measured", "probe": debates.consensus.Calibration.as_dict()}
     updated_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
