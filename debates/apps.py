@@ -3,3 +3,13 @@ from django.apps import AppConfig
 
 class DebatesConfig(AppConfig):
     name = "debates"
+
+    def ready(self) -> None:
+        from agents.purposes import PURPOSES
+        from debates import speeches, topics, voting
+        from lobby.live.topics import TOPICS
+
+        PURPOSES[speeches.PURPOSE] = speeches.settle
+        PURPOSES[voting.PURPOSE] = voting.settle
+        PURPOSES[voting.PROBE_PURPOSE] = voting.settle_probe
+        TOPICS["debate"] = topics.DEBATE
