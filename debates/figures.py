@@ -7,7 +7,6 @@ from uuid import UUID
 
 from debates.models import Ballot, Claim, Debate, Round, Seat
 
-BEFORE_THE_BARRIER = frozenset({"speech", "options", "challenge", "statistics", "ranking", "ballot"})
 FAR_APART = 25  # percentage points between what is said and what is measured, from where on it is pointed out
 
 CHANGE_WORDS = {
@@ -138,7 +137,7 @@ def option_shown(option: Mapping[str, str], place: int) -> Option:
 
 def is_revealed(held: Round) -> bool:
     """Are its ballots in? Nobody sees one before."""
-    return held.step not in BEFORE_THE_BARRIER
+    return held.step == "scored"
 
 
 def _panel_ballots(held: Round) -> list[Ballot]:

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.safestring import SafeString, mark_safe
 
 from agents.models import Run
-from debates.figures import Course
+from debates.figures import Course, is_revealed
 from debates.models import Ballot, Debate, Round, Seat, Speech
 from debates.protocols import PROTOCOLS, STEPS_OF
 from lobby.markdown import render
@@ -22,7 +22,7 @@ STEP_WORDS = {
     "statistics": "statistics",
     "ranking": "rankings",
     "judge": "judgement",
-    "verdict": "verdict",
+    "verdict": "write-up",
 }
 KIND_WORDS = {
     Round.Kind.BLIND: "blind",
@@ -39,6 +39,7 @@ SPEECH_WORDS = {
     Speech.Kind.RANKING: "ranks the others' answers",
     Speech.Kind.VERDICT: "writes up the verdict",
 }
+AS_DATA = frozenset({Speech.Kind.CHECKS, Speech.Kind.OPTIONS, Speech.Kind.RANKING})  # their text is JSON
 STATE_WORDS = {
     "waiting": "waiting",
     "queued": "in line",
@@ -81,8 +82,8 @@ class Lane:
 
     @property
     def version(self) -> str:
-        """Changes with whatever is shown."""
-        return " ".join([self.state, *(f"{said.speech.pk}{said.speech.status}" for said in self.earlier + self.now)])
+        """Changes with whatever it says."""
+        return " ".join(f"{said.speech.pk}{said.speech.status}{len(said.items)}" for said in self.earlier + self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _spoken(course: Course) -> dict[Any, list[Said]]:
 
 def said_of(speech: Speech, held: Round, course: Course) -> Said:
     items = _items(speech, held, course)
-    html = SafeString("") if items or speech.data is not None else html_of(speech)
+    html = SafeString("") if speech.kind in AS_DATA else html_of(speech)
     title = round_title(held)
     words = SPEECH_WORDS.get(Speech.Kind(speech.kind))
     return Said(speech, held, f"{title}: {words}" if words else title, html, items)
@@ -149,7 +150,7 @@ def _items(speech: Speech, held: Round, course: Course) -> list[tuple[str, str]]
             return [(f"{c.number}. {c.get_status_display()}", c.note or c.text) for c in checked]
         case Speech.Kind.OPTIONS if speech.status == Speech.Status.DONE:
             return [(option.id, option.text) for option in course.options]
-        case Speech.Kind.RANKING if isinstance(speech.data, list):
+        case Speech.Kind.RANKING if isinstance(speech.data, list) and is_revealed(held):
             names = {str(seat.pk): seat.name for seat in course.seats}
             return [(f"{place}.", names.get(str(seat), "?")) for place, seat in enumerate(speech.data, 1)]
     return []
@@ -185,7 +186,11 @@ def round_title(held: Round) -> str:
 def bar_of(course: Course) -> list[Stretch]:
     """The rounds held, and those that may follow while the debate is under way."""
     held = [_stretch(round, is_last=round is course.rounds[-1], course=course) for round in course.rounds]
-    return held if course.debate.status == Debate.Status.ENDED else held + list(_ahead(course))
+    if course.debate.status == Debate.Status.ENDED:
+        return held
+    if step := course.debate.conclusion:
+        return [*held, Stretch("Verdict", "", "now", [Part(STEP_WORDS[step], "now")])]
+    return held + list(_ahead(course))
 
 
 def _stretch(round: Round, *, is_last: bool, course: Course) -> Stretch:
@@ -204,8 +209,7 @@ def _steps(round: Round, course: Course) -> tuple[str, ...]:
     left_out = set() if course.debate.is_open else {"options"}
     if course.debate.belief != Debate.Belief.PROBE:
         left_out.add("probe")
-    steps = tuple(step for step in STEPS_OF[round.kind] if step not in left_out)
-    return steps if round.step in steps or round.step not in STEP_WORDS else (*steps, round.step)
+    return tuple(step for step in STEPS_OF[round.kind] if step not in left_out)
 
 
 def _ahead(course: Course) -> Iterable[Stretch]:

@@ -94,8 +94,11 @@ def summary_of(debate: Debate) -> SafeString:
 def numbers(course: Course) -> list[dict[str, str]]:
     """Each with its name, its value and what it means; those that these ballots do not tell are left out."""
     said = {name: _said(name, course.metrics, course) for name in NUMBERS}
+    notes = {"n_eff": f" Here: {course.metrics.get('correlation_words')}."}
     return [
-        {"name": NUMBERS[name], "value": value, "words": EXPLANATIONS[name]} for name, value in said.items() if value
+        {"name": NUMBERS[name], "value": value, "words": EXPLANATIONS[name] + notes.get(name, "")}
+        for name, value in said.items()
+        if value
     ]
 
 
@@ -111,7 +114,7 @@ def _said(name: str, metrics: Mapping[str, Any], course: Course) -> str:
         case "chance" | "u":
             return f"{100 * value:.1f} %" if name == "chance" else f"{origin['unevidenced']} of {origin['gained']}"
         case "n_eff":
-            return f"{value:.1f} of {metrics['ballots']} ({metrics['correlation_words']})"
+            return f"{value:.1f} of {metrics['ballots']}"
     return f"{value:.2f}"
 
 

@@ -92,7 +92,10 @@ def _shared(key: str) -> Debate:
 
 
 def _round(request: HttpRequest) -> int | None:
+    """−1: before the first was over."""
     asked = request.GET.get("round", "")
+    if asked == "-1":
+        return -1
     return int(asked) if asked.isdecimal() and len(asked) <= LONGEST_ROUND else None
 
 

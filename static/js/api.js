@@ -3,9 +3,9 @@
 const PATIENCE_MS = 60_000;
 
 export class Refusal extends Error {
-  constructor(message, { status = 0, kind = "unreachable", retryAfter = 0 } = {}) {
+  constructor(message, { status = 0, kind = "unreachable", retryAfter = 0, errors = [] } = {}) {
     super(message);
-    Object.assign(this, { status, kind, retryAfter });
+    Object.assign(this, { status, kind, retryAfter, errors });
   }
 }
 
@@ -44,6 +44,7 @@ async function refusal(response) {
     status: response.status,
     kind: problem.kind ?? "failed",
     retryAfter: problem.retry_after ?? 0,
+    errors: problem.errors ?? [], // [{field, message}]
   });
 }
 

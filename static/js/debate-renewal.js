@@ -1,0 +1,59 @@
+/** A part of the page that is fetched again when something changed: soon, one at a time, and never too seldom. */
+
+const SETTLE_MS = 60; // events come in bunches
+
+export class Renewal {
+  #timer = 0;
+  #isBusy = false;
+  #again = false;
+  isStale = false;
+
+  constructor(work) {
+    this.work = work;
+  }
+
+  soon() {
+    if (this.#isBusy) this.#again = true;
+    else this.#timer ||= setTimeout(() => this.now(), SETTLE_MS);
+  }
+
+  async now() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#isBusy = true;
+    try {
+      await this.work();
+      this.isStale = false;
+    } catch {
+      this.isStale = true; // fetched when the connection is back
+    }
+    this.#isBusy = false;
+    if (this.#again) this.soon();
+    this.#again = false;
+  }
+}
+
+/** Put a fresh element in an old one's place; what is open, focused or scrolled in it stays so. */
+export function swap(old, fresh) {
+  for (const details of old.querySelectorAll("details[data-keep]")) {
+    const same = fresh.querySelector(`details[data-keep="${details.dataset.keep}"]`);
+    if (same) same.open = details.open;
+  }
+  if (old.isEqualNode(fresh)) return;
+  const focused = old.contains(document.activeElement) ? signOf(document.activeElement) : "";
+  const places = [...old.querySelectorAll(SCROLLING)].map((element) => element.scrollLeft);
+  old.replaceWith(fresh);
+  fresh.querySelectorAll(SCROLLING).forEach((element, at) => (element.scrollLeft = places[at] ?? 0));
+  if (focused) fresh.querySelector(focused)?.focus();
+}
+
+const SCROLLING = ".scroll-x";
+
+function signOf(element) {
+  const { id, dataset } = element;
+  if (id) return `#${CSS.escape(id)}`;
+  if (dataset.do) return dataset.do === "pause" || dataset.do === "resume" ? "[data-do=resume], [data-do=pause]" : `[data-do="${dataset.do}"]`;
+  if (dataset.open) return `[data-open="${dataset.open}"]`;
+  if (element.localName === "summary") return `[data-keep="${element.parentElement.dataset.keep}"] > summary`;
+  return element.ariaLabel ? `[aria-label="${CSS.escape(element.ariaLabel)}"]` : "";
+}
