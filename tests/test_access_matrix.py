@@ -17,12 +17,12 @@ from django.urls import URLResolver, get_resolver
 
 from agents.models import Run
 from chat.models import Conversation, Message
-from debates.models import Debate
+from debates.models import Ballot, Claim, Debate, Injection, Round, Seat, Speech
 from lobby.accounts import links
 from lobby.api import api
 from lobby.live.topics import TOPICS
 from monitoring.models import AuditEvent
-from tests.debates.rows import make_debate
+from tests.debates.rows import make_debate, make_round
 from tests.factories import (
     make_admin,
     make_agent,
@@ -46,15 +46,15 @@ class Row:
     bob: int
     carol: int
     alice: int
-    body: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
 
 
-def owned(done: int = 200, **body: str) -> Row:
+def owned(done: int = 200, **body: Any) -> Row:
     """An operation on what alice owns. For the others, admins too, it is not there."""
     return Row(anonymous=401, bob=404, carol=404, alice=done, body=body)
 
 
-def shared(done: int = 200, **body: str) -> Row:
+def shared(done: int = 200, **body: Any) -> Row:
     """An operation for everybody who is signed in, on what is his own or everybody's."""
     return Row(anonymous=401, bob=done, carol=done, alice=done, body=body)
 
@@ -113,6 +113,24 @@ OPERATIONS = {
     "POST /api/messages/{id}/continue": owned(),
     "POST /api/messages/{id}/retry": owned(),
     "POST /api/messages/{id}/stop": owned(),
+    "GET /api/debates": shared(),
+    "POST /api/debates": shared(201, question="Why?", options=["Yes", "No"], panel=[{"agent": "analyst"}] * 3),
+    "GET /api/debates/protocols": shared(),
+    "POST /api/debates/estimate": shared(options=["Yes", "No"], panel=[{"agent": "analyst"}] * 3),
+    "GET /api/debates/{id}": owned(),
+    "DELETE /api/debates/{id}": owned(204),
+    "POST /api/debates/{id}/pause": owned(),
+    "POST /api/debates/{id}/resume": owned(),
+    "POST /api/debates/{id}/stop": owned(),
+    "POST /api/debates/{id}/challenge": owned(),
+    "POST /api/debates/{id}/inject": owned(201, kind="evidence", text="It rusts."),
+    "POST /api/debates/{id}/options": owned(options=["Yes", "No"]),
+    "POST /api/debates/{id}/fork": owned(201, after=0),
+    "POST /api/debates/{id}/settle": owned(option="A"),
+    "POST /api/debates/{id}/share": owned(),
+    "DELETE /api/debates/{id}/share": owned(204),
+    "GET /api/debates/{id}/events": owned(),
+    "GET /api/debates/{id}/export": owned(),
 }
 
 
@@ -121,6 +139,8 @@ class World:
     people: dict[str, User | None]
     conversation: Conversation
     debate: Debate
+    ended: Debate
+    open: Debate
     question: Message
     reply: Message
     run: Run
@@ -142,9 +162,13 @@ def world(db: None) -> World:
     run = make_run(owner=alice, agent=agent, topic=conversation.topic, text=f"{SECRET} is in the east.")
     failed = {"status": Message.Status.INTERRUPTED, "text": f"{SECRET} is in"}
     reply = make_message(conversation, parent=question, role=Message.Role.ASSISTANT, **failed)
-    debate = make_debate(owner=alice, question=f"Where is {SECRET}?")
+    secret: dict[str, Any] = {"owner": alice, "question": f"Where is {SECRET}?"}
+    debate = make_debate(votes=["AAB"], status="running", silent=["devils-advocate"], **secret)
+    ended = make_debate(votes=["AAB"], **secret)
+    open_debate = make_debate(status="paused", is_open=True, **secret)
+    make_round(open_debate, step="options")
     people = {"anonymous": None, "bob": make_user("bob"), "carol": make_admin("carol"), "alice": alice}
-    return World(people, conversation, debate, question, reply, run)
+    return World(people, conversation, debate, ended, open_debate, question, reply, run)
 
 
 def addresses(patterns: Any, prefix: str = "") -> Iterator[str]:
@@ -182,7 +206,7 @@ def path_of(route: str, world: World) -> str:
     if noun == "messages":
         key: Any = (world.question if route.endswith("edit") else world.reply).pk
     else:
-        of_noun = {"runs": world.run, "debates": world.debate}
+        of_noun = {"runs": world.run, "debates": debate_for(route, world)}
         key = (world.debate if route.startswith("debates/") else of_noun.get(noun, world.conversation)).pk
     values = {
         "uuid:pk": key,
@@ -196,6 +220,11 @@ def path_of(route: str, world: World) -> str:
         route = route.replace(f"<{name}>", str(value)).replace(f"{{{name}}}", str(value))
     assert "<" not in route
     return "/" + route.lstrip("/")
+
+
+def debate_for(route: str, world: World) -> Debate:
+    """One in the state for it."""
+    return {"settle": world.ended, "options": world.open}.get(route.rsplit("/", 1)[-1], world.debate)
 
 
 @pytest.mark.parametrize("route", PAGES)
@@ -236,6 +265,9 @@ def state(world: World) -> list[Any]:
         Conversation.objects.filter(owner=alice),
         Message.objects.filter(conversation__owner=alice),
         Run.objects.filter(owner=alice),
+        Debate.objects.filter(owner=alice),
+        *(model.objects.filter(debate__owner=alice) for model in (Seat, Round, Claim, Injection)),
+        *(model.objects.filter(round__debate__owner=alice) for model in (Speech, Ballot)),
     ]
     return [sorted(query.values_list("pk", *columns(query.model)), key=str) for query in rows]
 
@@ -244,9 +276,13 @@ def columns(model: Any) -> list[str]:
     return [column.attname for column in model._meta.concrete_fields]
 
 
-@pytest.mark.parametrize("kind, rest", [("runs", "{}"), ("conversations", "{}/messages"), ("messages", "{}")])
+@pytest.mark.parametrize(
+    "kind, rest",
+    [("runs", "{}"), ("conversations", "{}/messages"), ("messages", "{}"), ("debates", "{}"), ("debates", "{}/events")],
+)
 def test_what_is_not_there_and_what_is_anothers_look_alike(world: World, kind: str, rest: str) -> None:
     keys = {"runs": world.run.pk, "conversations": world.conversation.pk, "messages": world.reply.pk}
+    keys["debates"] = world.debate.pk
     bob = world.browser("bob")
 
     of_alice, of_nobody = (bob.get(f"/api/{kind}/{rest.format(key)}") for key in (keys[kind], uuid4()))
@@ -263,6 +299,10 @@ def test_what_is_not_there_and_what_is_anothers_look_alike(world: World, kind: s
         "/api/conversations",
         "/api/conversations?q=Where",
         "/api/runs?size=200",
+        "/debates/",
+        "/debates/?q=Where",
+        "/api/debates",
+        "/api/debates?q=Where",
         "/agents.css",
     ],
 )
@@ -295,6 +335,8 @@ def admin_paths(world: World) -> list[str]:
         "agents/run": world.run.pk,
         "agents/worker": uuid4(),
         "chat/conversation": world.conversation.pk,
+        "debates/debate": world.debate.pk,
+        "debates/calibration": "no-model",
         "monitoring/auditevent": event.pk,
     }
     paths = []
@@ -304,7 +346,7 @@ def admin_paths(world: World) -> list[str]:
         model = "/".join(route.split("/")[1:3])
         path = route.replace("<path:object_id>", str(keys.get(model, 1))).replace("<id>", str(keys.get(model, 1)))
         paths.append("/" + path.replace("<path:content_type_id>", "1").replace("(?P<url>.*)$", "anything"))
-    return [path.replace("^(?P<app_label>auth|agents|chat|monitoring)/$", "agents/") for path in paths]
+    return [path.replace("^(?P<app_label>auth|agents|chat|debates|monitoring)/$", "agents/") for path in paths]
 
 
 def test_admin_lets_in_admins_alone(world: World) -> None:
@@ -321,7 +363,10 @@ def test_admin_lets_in_admins_alone(world: World) -> None:
         assert SECRET.encode() not in anonymous.content + bob.content
 
 
-@pytest.mark.parametrize("path", ["/admin/", "/admin/chat/conversation/", "/admin/auth/user/", "/admin/agents/run/"])
+@pytest.mark.parametrize(
+    "path",
+    ["/admin/", "/admin/chat/conversation/", "/admin/auth/user/", "/admin/agents/run/", "/admin/debates/debate/"],
+)
 def test_staff_without_permissions_sees_no_rows(world: World, path: str) -> None:
     client = Client()
     client.force_login(make_user("dave", is_staff=True))
@@ -344,7 +389,7 @@ def test_staff_who_may_change_users_cannot_make_himself_superuser(world: World) 
 def test_every_kind_of_topic_is_attached_by_its_owner_alone(world: World) -> None:
     alice = world.people["alice"]
     assert alice is not None
-    of_alice = {"chat": str(world.conversation.pk), "user": str(alice.pk)}
+    of_alice = {"chat": str(world.conversation.pk), "debate": str(world.debate.pk), "user": str(alice.pk)}
 
     assert set(of_alice) == set(TOPICS)
     for kind, ident in of_alice.items():

@@ -24,10 +24,15 @@ pytestmark = pytest.mark.django_db
 
 
 def speaking(debate: Debate, seat: Seat, **run: Any) -> Speech:
-    waiting = {"text": "", "status": Speech.Status.WAITING, "ended_at": None}
+    waiting: dict[str, Any] = {"text": "", "status": Speech.Status.WAITING, "ended_at": None}
     round = debate.rounds.last() or make_round(debate, step="speech")
     speech = make_speech(round, seat, **waiting)
-    unfinished = {"topic": debate.topic, "status": Run.Status.QUEUED, "started_at": None, "finished_at": None}
+    unfinished: dict[str, Any] = {
+        "topic": debate.topic,
+        "status": Run.Status.QUEUED,
+        "started_at": None,
+        "finished_at": None,
+    }
     add_run(speech, **unfinished | run)
     return speech
 

@@ -1,0 +1,170 @@
+"""Debates for those who keep the lobby: their course without a word of them, the words where somebody has a reason."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline
+from unfold.views import ChangeList
+
+from agents.admin import AgentAdmin
+from agents.models import Agent
+from debates.consensus import SETTLED_BALLOTS
+from debates.history import events_of
+from debates.models import Calibration, Debate, Seat
+from debates.records import NO_RECORD, TrackRecord, records_by_agent, records_by_model
+from lobby import audit
+from lobby.site import ReadOnlyAdmin
+
+
+class SeatInline(TabularInline):  # type: ignore[misc]
+    model = Seat
+    fields = ["position", "name", "role", "model", "votes", "side", "agent"]
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Debate)
+class DebateAdmin(ReadOnlyAdmin):
+    """Transcripts, to be read where there is a reason; each reading is recorded. The list shows nothing of them."""
+
+    list_display = ["id", "owner", "protocol", "rule", "status", "stop_reason", "round_count", "created_at", "ended_at"]
+    list_filter = ["status", "protocol", "rule", "stop_reason"]
+    list_select_related = ["owner"]
+    search_fields = ["=id", "owner__username"]
+    date_hierarchy = "created_at"
+    fields = [
+        "owner",
+        ("protocol", "rule", "belief"),
+        ("max_rounds", "max_tokens", "max_minutes", "speech_tokens"),
+        ("status", "pause_reason", "stop_reason"),
+        ("parent", "forked_after"),
+        ("created_at", "ended_at", "settled_at"),
+        "question",
+        "background",
+        "named_options",
+        "transcript",
+        "summary",
+    ]
+    readonly_fields = ["named_options", "transcript"]
+    inlines = [SeatInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Debate]:
+        rows: QuerySet[Debate] = super().get_queryset(request)
+        return rows.annotate(round_count=Count("rounds"))
+
+    @admin.display(description="rounds")
+    def round_count(self, debate: Any) -> int:
+        count: int = debate.round_count
+        return count
+
+    @admin.display(description="options")
+    def named_options(self, debate: Debate) -> SafeString:
+        return format_html_join("", "<p>{}: {}</p>", debate.option_texts.items())
+
+    @admin.display(description="transcript")
+    def transcript(self, debate: Debate) -> SafeString:
+        """What may be told: of a round under way who has voted, not for what."""
+        return format_html_join("", "<p>{} <strong>{}</strong></p><pre>{}</pre>", _told(debate))
+
+    def render_change_form(self, request: HttpRequest, context: Any, **form: Any) -> HttpResponse:
+        debate = form["obj"]
+        audit.record("debate.read", request=request, subject=debate, owner=debate.owner_id)
+        page: HttpResponse = super().render_change_form(request, context, **form)
+        return page
+
+
+def _told(debate: Debate) -> Iterator[tuple[str, str, str]]:
+    """When, who or what, and the words."""
+    names = {str(seat.pk): f"{seat.name} ({seat.model})" for seat in debate.seats.all()}
+    for event in events_of(debate):
+        at = event["at"][:16].replace("T", " ")
+        match event:
+            case {"type": "debate.round", "round": number, "kind": kind, "step": step}:
+                yield at, f"Round {number} ({kind}): {step}", ""
+            case {"type": "debate.speech", "seat": seat, "kind": kind, "text": text}:
+                yield at, f"{names[seat]}: {kind}", f"{text}\n{event.get('error', '')}".strip()
+            case {"type": "debate.ballot", "ballots": ballots}:
+                held = (f"{names[cast['seat']]}: {_vote(cast, debate)}" for cast in ballots)
+                yield at, "Ballots", "\n".join(held)
+            case {"type": "debate.injection", "kind": kind, "text": text}:
+                yield at, f"To all: {kind}", text
+
+
+def _vote(cast: dict[str, Any], debate: Debate) -> str:
+    if cast["option"] is None:
+        return f"abstained: {cast['abstention']}"
+    return debate.option_texts.get(cast["option"]) or str(cast["option"])
+
+
+class AgentsWithRecords(ChangeList):  # type: ignore[misc]
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        records = records_by_agent(agent.pk for agent in self.result_list)
+        for agent in self.result_list:
+            agent.record = records.get(agent.pk, NO_RECORD)
+
+
+class ModelsWithRecords(ChangeList):  # type: ignore[misc]
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        records = records_by_model(row.pk for row in self.result_list)
+        for row in self.result_list:
+            row.record = records.get(row.pk, NO_RECORD)
+
+
+def _in_words(record: TrackRecord) -> str:
+    """Over settled debates, one ballot for each seat and debate: its last."""
+    if record.hit_rate is None:
+        return "nothing settled yet"
+    low, high = record.interval
+    words = f"{record.hits} of {record.ballots} right ({record.hit_rate:.0%}, 95 %: {low:.0%}–{high:.0%})"
+    brier = "" if record.brier is None else f", Brier {record.brier:.3f}"
+    return f"{words}{brier}, moved {record.flips_to_right}× to and {record.flips_from_right}× from the right option"
+
+
+admin.site.unregister(Agent)
+
+
+@admin.register(Agent)
+class DebatingAgentAdmin(AgentAdmin):
+    """As agents know nothing of debates, what they were worth in them is added here."""
+
+    list_display = [*AgentAdmin.list_display, "track_record"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AgentsWithRecords
+
+    @admin.display(description="track record")
+    def track_record(self, row: Any) -> str:
+        return _in_words(row.record)
+
+
+@admin.register(Calibration)
+class CalibrationAdmin(ReadOnlyAdmin):
+    """What the stated confidence of each model has been worth; used from 50 settled ballots on."""
+
+    list_display = ["model", "ballots", "is_used", "track_record", "updated_at"]
+    search_fields = ["model"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ModelsWithRecords
+
+    @admin.display(description="used", boolean=True)
+    def is_used(self, row: Calibration) -> bool:
+        return row.ballots >= SETTLED_BALLOTS
+
+    @admin.display(description="track record")
+    def track_record(self, row: Any) -> str:
+        return _in_words(row.record)
