@@ -121,6 +121,25 @@ def test_a_debate_that_has_only_begun_can_be_exported() -> None:
 
 
 @pytest.mark.django_db
+def test_a_judge_is_named_and_so_is_a_claim_that_nobody_answered() -> None:
+    debate = make_debate(votes=["ABB", "AAB"], rule="judge", silent=["moderator"])
+    moderator = debate.seats.get(role="moderator")
+    last = debate.rounds.get(number=1)
+    make_claim(debate.rounds.get(number=0), debate.seats.get(position=2), status="refuted", checked_in=last)
+    Ballot.objects.create(round=last, seat=moderator, is_judgement=True, status="cast", option="A", confidence=70)
+    make_speech(last, moderator, kind=Speech.Kind.VERDICT, text="It stands at the top.")
+    text = as_markdown(rescore(debate))
+    for told in (
+        "- Judged: One judge decided, not the panel.",
+        "- Unanswered: Claim 1 of Quantifier stands refuted. “Claim number 1.”",
+        "- Same model ×3 ≈ 1.6 independent votes",
+        "- Moderator (the judge): **A** Yes, says 70 %.",
+    ):
+        assert told in text.splitlines(), told
+    assert "It stands at the top." not in text
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("form", "filename", "content_type"),
     [

@@ -2,12 +2,16 @@ from collections.abc import Iterable
 
 import pytest
 
+from agents.errors import AgentDisabled
 from agents.models import Agent
 from debates.errors import BadDebate, CannotFork
+from debates.exports import as_json, as_markdown
 from debates.forks import fork
 from debates.launching import Place
 from debates.models import Ballot, Claim, Debate, Round, Seat, Speech
+from debates.rounds import advance
 from debates.verdicts import conclude
+from tests.debates.pump import Script, launch, play
 from tests.debates.rows import (
     add_run,
     figures,
@@ -200,3 +204,108 @@ def test_a_panel_of_strangers_is_a_new_debate() -> None:
         fork(
             make_debate(votes=["AAB"]), after=0, panel=[Place(make_agent(role="analyst")) for _ in "123"], owner=alice()
         )
+
+
+def test_a_fork_goes_on_with_the_next_round() -> None:
+    copy = fork(make_debate(votes=["AABB", "AAAB"]), after=0, owner=alice())
+    advance(copy.pk)
+    assert [(held.number, held.kind, held.step) for held in copy.rounds.all()] == [
+        (0, "blind", "scored"),
+        (1, "exchange", "speech"),
+    ]
+    assert [speech.status for speech in Speech.objects.filter(round__debate=copy, round__number=1)] == ["waiting"] * 4
+
+
+def test_a_newcomer_speaks_and_a_seat_that_left_does_not() -> None:
+    debate = make_debate(votes=["AABB"])
+    newcomer = make_agent(name="Newcomer", role=Agent.Role.SKEPTIC)
+    copy = fork(debate, after=0, panel=[*places(debate.seats.all())[:3], Place(newcomer)], owner=alice())
+    advance(copy.pk)
+    speaking = Speech.objects.filter(round__debate=copy, round__number=1).order_by("seat__position")
+    assert [speech.seat.name for speech in speaking] == ["Analyst", "Researcher", "Quantifier", "Newcomer"]
+
+
+def test_a_newcomer_of_the_same_name_gets_another() -> None:
+    debate = make_debate(votes=["AABB"])
+    twin = make_agent(name="Skeptic", role=Agent.Role.SKEPTIC)
+    copy = fork(debate, after=0, panel=[*places(debate.seats.all())[:3], Place(twin)], owner=alice())
+    assert [seat.name for seat in copy.seats.all()] == ["Analyst", "Researcher", "Quantifier", "Skeptic 2", "Skeptic"]
+
+
+def test_a_stress_test_goes_on_with_its_challenge_and_with_nothing_after_it() -> None:
+    silent = [Agent.Role.DEVILS_ADVOCATE]
+    kinds = ["blind", "challenge"]
+    debate = make_debate(votes=["AAB", "AAB"], kinds=kinds, protocol="stress-test", max_rounds=1, silent=silent)
+    copy = fork(debate, after=0, owner=alice())
+    advance(copy.pk)
+    assert [held.kind for held in copy.rounds.all()] == ["blind", "challenge"]
+    with pytest.raises(CannotFork, match="Nothing comes after round 1 of Stress test"):
+        fork(debate, after=1, owner=alice())
+
+
+def test_a_council_goes_on_with_the_ranking_and_with_nothing_after_it() -> None:
+    silent = [Agent.Role.MODERATOR]
+    debate = make_debate(votes=["AAB", "AAB"], kinds=["blind", "ranking"], protocol="council", silent=silent)
+    copy = fork(debate, after=0, owner=alice())
+    advance(copy.pk)
+    assert [held.kind for held in copy.rounds.all()] == ["blind", "ranking"]
+    with pytest.raises(CannotFork, match="Nothing comes after round 1 of Council"):
+        fork(debate, after=1, owner=alice())
+
+
+def oxford() -> Debate:
+    debate = make_debate(protocol="oxford", rule="judge", max_rounds=8, seats=2, silent=[Agent.Role.MODERATOR])
+    for seat, side in zip(debate.seats.all(), "AB", strict=False):
+        seat.side, seat.votes = side, False
+        seat.save()
+    for kind in ("opening", "rebuttal", "rebuttal", "closing"):
+        held = make_round(debate, kind=kind)
+        for seat in debate.seats.exclude(side=""):
+            make_speech(held, seat)
+    judge = debate.seats.get(role=Agent.Role.MODERATOR)
+    Ballot.objects.create(round=held, seat=judge, is_judgement=True, status="cast", option="B")
+    return debate
+
+
+def test_an_oxford_debate_keeps_its_sides_and_the_judgement_of_its_first_leg() -> None:
+    copy = fork(oxford(), after=3, owner=alice())
+    assert [seat.side for seat in copy.seats.all()] == ["A", "B", ""]
+    assert held(copy) == [(3, "Moderator", "B")]
+    advance(copy.pk)
+    assert copy.rounds.get(number=4).kind == "opening"
+
+
+def test_debaters_of_an_oxford_debate_cannot_be_changed() -> None:
+    debate = oxford()
+    analyst, _, moderator = agents(debate.seats.all())
+    panel = [Place(analyst), Place(make_agent(role="skeptic")), Place(moderator)]
+    with pytest.raises(CannotFork, match="goes on with the debaters it began with"):
+        fork(debate, after=0, panel=panel, owner=alice())
+
+
+def test_a_seat_whose_agent_is_gone_cannot_go_on() -> None:
+    debate = make_debate(votes=["AAB"])
+    agents(debate.seats.all())[1].delete()
+    with pytest.raises(AgentDisabled, match="The agent of Researcher is gone"):
+        fork(debate, after=0, owner=alice())
+
+
+def test_a_played_debate_is_forked_with_a_newcomer_and_played_to_another_end() -> None:
+    debate = play(launch(), Script(votes=["AAABB", "AAAAB", "AAAAA"]))
+    old = list(debate.seats.order_by("position"))
+    newcomer = make_agent("newcomer", name="Newcomer", role=Agent.Role.SPECIALIST)
+    panel = [*places(old[:4]), Place(newcomer), *places(old[5:])]
+    copy = play(fork(debate, after=1, panel=panel, owner=alice()), Script(votes=["", "", "BBBBB"]))
+    assert (debate.verdict or {})["option"] == "A"
+    assert (copy.status, (copy.verdict or {})["option"]) == ("ended", "B")
+    assert held(copy)[:8] == [row for row in held(debate)[:10] if row[1] != "Pragmatist"]
+    assert [name for number, name, _ in held(copy) if number == 2] == [
+        "Analyst", "Researcher", "Quantifier", "Skeptic", "Newcomer",
+    ]  # fmt: skip
+    verdict = conclude(copy)
+    assert [count["blind"] for count in verdict["counts"]] == [3, 1]
+    assert all(flip["round"] == 2 for flip in verdict["dissent"]["flips"] if flip["target"] == "B")
+    numbers = list(copy.claims.values_list("number", flat=True))
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert as_json(copy)["forked_after"] == 1
+    assert "A fork: up to round 1 it is another debate's." in as_markdown(copy).splitlines()
