@@ -27,12 +27,6 @@ BELIEFS = dict(models.Debate.Belief.choices)
 SCORED = "scored"
 
 
-def _kept(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a NUL character cannot be kept")
-    return text
-
-
 def _protocol(slug: str) -> str:
     if slug and slug not in PROTOCOLS:
         raise ValueError(f"there is no protocol “{slug[:40]}”, but {', '.join(PROTOCOLS)}")
@@ -45,7 +39,7 @@ def _rule(slug: str) -> str:
     return slug
 
 
-Sought = Annotated[str, Field(max_length=200), AfterValidator(_kept)]
+Sought = Annotated[str, Field(max_length=200)]
 ProtocolSlug = Annotated[str, AfterValidator(_protocol)]
 RuleSlug = Annotated[str, AfterValidator(_rule)]
 OptionText = Annotated[str, Field(max_length=LONGEST_OPTION)]

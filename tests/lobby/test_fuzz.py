@@ -11,6 +11,7 @@ from django.test import Client
 from hypothesis import HealthCheck, settings
 
 from lobby.api import api
+from tests.debates.rows import make_debate
 from tests.factories import make_agent, make_conversation, make_host, make_message, make_run, make_user
 
 schema = schemathesis.openapi.from_dict(api.get_openapi_schema(path_prefix="/api/"))
@@ -26,6 +27,7 @@ bounded = settings(
 @pytest.fixture
 def alice(db: None, client: Client, settings: Any) -> User:
     settings.RUNS_PER_USER = settings.RUNS_PER_HOUR = 100_000
+    settings.DEBATES_PER_USER = settings.DEBATES_PER_HOUR = 100_000
     user = make_user()
     client.force_login(user)
     client.raise_request_exception = False
@@ -40,11 +42,13 @@ def known(alice: User) -> dict[str, str]:
     conversation = make_conversation(owner=alice, agent=agent)
     message = make_message(conversation)
     run = make_run(owner=alice, agent=agent)
+    debate = make_debate(owner=alice, votes=["AAB"], status="running", silent=["devils-advocate"])
     return {
         "conversations": str(conversation.pk),
         "messages": str(message.pk),
         "runs": str(run.pk),
         "agents": agent.slug,
+        "debates": str(debate.pk),
     }
 
 
