@@ -91,6 +91,28 @@ def chaos(  # noqa: PLR0913, PLR0917
         console.print(words, style="red")
 
 
+@app.command()
+def debates(  # noqa: PLR0913, PLR0917
+    number: Annotated[int, typer.Option("--debates", min=1, max=30, help="How many at once.")] = 10,
+    tokens: Annotated[int, typer.Option(min=30, help="Of a speech.")] = 150,
+    ballot_tokens: Annotated[int, typer.Option(min=10, help="Of a ballot.")] = 60,
+    rate: Annotated[float, typer.Option(min=1, help="Tokens per second of each run.")] = 50,
+    kills: Annotated[int, typer.Option(min=1, max=9, help="Of the only worker, three in a debate.")] = 9,
+    lane_rounds: Annotated[int, typer.Option(min=2, max=5, help="Of nine seats that share two slots.")] = 5,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Times of a debate beyond its model's own, and what a killed worker costs it. Takes some four minutes."""
+    machine = figures.machine()
+    with stack_or_exit(web=1, workers=1) as (stack, doing):
+        from lobby.bench.debates import DebatesBench, Size  # noqa: PLC0415
+
+        bench = DebatesBench(stack, Size(number, tokens, ballot_tokens, rate, kills, lane_rounds), doing)
+        asyncio.run(bench.run())
+    counts = {"debates": len(bench.courses), "lost": bench.lost, "odd": len(bench.odd), "repeated": bench.repeated}
+    report(bench.figures, machine=machine, counts=counts, markdown=markdown, as_json=as_json)
+
+
 def numbers(text: str) -> list[int]:
     try:
         found = [int(word) for word in text.split(",")]

@@ -114,9 +114,18 @@ class Page:
 
     async def open(self) -> None:
         """Connect, and follow the topic from the last cursor on. Raises aiohttp.ClientError."""
+        await self.connect()
+        await self._attach(self.cursor)
+
+    async def connect(self) -> None:
+        """Without following anything yet. Raises aiohttp.ClientError."""
         headers = self.person.headers | {"Origin": self.base}
         self._socket = await self.http.ws_connect(f"{self.base}/ws/", headers=headers, max_msg_size=0)
-        await self._attach(self.cursor)
+
+    async def follow(self, topic: str) -> None:
+        """Instead of the conversation's."""
+        self.topic, self.cursor = topic, ""
+        await self._attach("")
 
     async def listen(self) -> None:
         """Until the socket closes."""
@@ -227,7 +236,8 @@ class Page:
     async def _catch_up(self, runs: list[dict[str, Any]]) -> None:
         for run in runs:
             live = self.lives[run["run"]]
-            self.messages[run["run"]] = run["message"]
+            if "message" in run:  # of a conversation
+                self.messages[run["run"]] = run["message"]
             if run["attempt"] > live.attempt:
                 live.restart(run["attempt"])
             if run["attempt"] == live.attempt and run["text"]:
