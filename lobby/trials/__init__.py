@@ -1,0 +1,1 @@
+"""`lobby simulate` and `lobby evaluate`: what debates can be expected to reach, and what they do reach."""
