@@ -80,11 +80,9 @@ def voters(debate: Debate) -> list[Seat]:
 
 
 def neighbours(reader: Reader) -> list[Seat]:
-    """The seats before and after it in the ring of voters."""
+    """The seats before and after a voter in the ring of voters."""
     ring = voters(reader.debate)
-    at = next((index for index, seat in enumerate(ring) if seat.pk == reader.seat.pk), None)
-    if at is None:
-        return []
+    at = ring.index(reader.seat)
     around = {seat.pk: seat for seat in (ring[at - 1], ring[(at + 1) % len(ring)])}
     around.pop(reader.seat.pk, None)
     return list(around.values())

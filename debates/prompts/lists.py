@@ -24,7 +24,7 @@ CHECK = (
 FIND = (
     "List the different answers that are given there: at least two, at most five, each in one short sentence of its "
     "own, and no two that mean the same. Only answers that were given. Answer with JSON: "
-    '{"options": ["first answer", "second answer"]}'
+    '{"options": [each answer, as a text]}'
 )
 RANK = (
     "Rank these answers by how well they are argued, the best first. Each letter stands once. Answer with JSON: "

@@ -48,13 +48,11 @@ def _neighbours(reader: Reader) -> str:
 
 
 def _said_by(seats: list[Seat], *, reader: Reader) -> str:
-    if not seats:
-        return ""
     overall = OVERALL_IN_CHALLENGE if reader.round.kind == Round.Kind.CHALLENGE else OVERALL
-    most = min(MOST_OF_ONE, overall // len(seats))
+    most = min(MOST_OF_ONE, overall // max(1, len(seats)))
     ballots = {ballot.seat_id: ballot for ballot in last_ballots(reader.debate, before=reader.round.number)}
     said = [_said(seat, ballots.get(seat.pk), reader=reader, most=most) for seat in in_order(seats, reader)]
-    return paragraphs(["The others on the panel:", *said])
+    return paragraphs(["The others on the panel:", *said]) if said else ""
 
 
 def in_order(seats: list[Seat], reader: Reader) -> list[Seat]:

@@ -185,6 +185,36 @@ def test_under_solutions_only_a_seat_learns_what_and_not_why() -> None:
     assert "finds" not in text
 
 
+def test_where_nobody_sees_anybody_a_challenge_is_all_that_is_told() -> None:
+    debate = make_argued(protocol="blind-vote")
+    speech = speech_of(seats_of(debate)[0], kind=Round.Kind.CHALLENGE)
+    make_speech(speech.round, debate.seats.get(role="devils-advocate"), kind=Speech.Kind.CHALLENGE, text="It carries.")
+
+    text = told(prompts.answer(speech))
+
+    assert "\nIt carries.\n" in text
+    assert re.findall(r"Agent \w\b|Ground", text) == []
+
+
+def test_a_seat_alone_on_its_panel_is_told_of_nobody() -> None:
+    debate = make_argued(votes="A", silent=())
+
+    assert "The others" not in told(prompts.answer(speech_of(seats_of(debate)[0])))
+
+
+def test_before_any_ballot_there_are_no_counts() -> None:
+    debate = make_debate(protocol="delphi")
+
+    assert "The last vote" not in told(prompts.answer(speech_of(seats_of(debate)[0], kind=Round.Kind.DELPHI)))
+
+
+def test_where_the_question_names_the_agent_and_its_model_both_stay() -> None:
+    debate = make_argued(question="Is Qwen3 (qwen3:4b) a Researcher?")
+    make_claim(debate.rounds.get(), seats_of(debate)[1], text="Qwen3 is no Researcher.")
+
+    assert "Qwen3 is no Researcher." in told(prompts.answer(speech_of(seats_of(debate)[0])))
+
+
 def test_under_delphi_a_seat_reads_counts_and_the_moderators_report_and_no_aliases() -> None:
     debate = make_argued(protocol="delphi", votes="AAB-A")
     speech = speech_of(seats_of(debate)[0], kind=Round.Kind.DELPHI)
