@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
 
 from agents.models import Run
@@ -23,11 +23,10 @@ class Cost:
 
 def runs_of(debate: Debate) -> QuerySet[Run]:
     """All of them, repairs included: each works for one of the debate's speeches, ballots or probes."""
-    return Run.objects.filter(
-        Q(subject__in=Speech.objects.filter(round__debate=debate).values("pk"))
-        | Q(subject__in=Ballot.objects.filter(round__debate=debate).values("pk"))
-        | Q(subject__in=Probe.objects.filter(ballot__round__debate=debate).values("pk"))
-    )
+    speeches = Speech.objects.filter(round__debate=debate).order_by().values("pk")
+    ballots = Ballot.objects.filter(round__debate=debate).order_by().values("pk")
+    probes = Probe.objects.filter(ballot__round__debate=debate).order_by().values("pk")
+    return Run.objects.filter(subject__in=speeches.union(ballots, probes))  # three INs would read all runs there are
 
 
 def spent(debate: Debate) -> Cost:
