@@ -6,10 +6,12 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
+
+import psutil
 
 from debates.models import Debate
 from lobby.bench import panels, rows
@@ -122,12 +124,22 @@ class DebatesBench:
         number = self.size.debates
         self.doing(f"{number} debates at once")
         self.script(tokens=self.size.tokens, seats=5)
+        before = self.cpu()
         held = await self.hold(number, panel=self.five, rounds_held=3)
+        spent = {name: seconds - before[name] for name, seconds in self.cpu().items()}
         courses = await self.judge(held, seats=5, rounds_held=3)
         self.add(f"wall time over critical path, {number} debates at once", "", map(ratio, courses), 1.5)
         self.add("  their wall time", "s", [course.wall for course in courses])
         waits = await self.lane_waits(held, slots=SLOTS)
         self.add(f"first token of a lane after the barrier, {number} debates at once", "ms", waits)
+        for name, seconds in spent.items():
+            self.add(f"CPU of {name} per debate", "s", [seconds / number])
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds of processor time up to now."""
+        stack = self.stack
+        groups = {"the worker": stack.workers, "web": stack.web, "PostgreSQL": ["postgres"]}
+        return {name: sum(map(cpu_of, stack.processes(names))) for name, names in groups.items()}
 
     async def measure_lanes(self) -> None:
         slots, tokens, held_rounds = 2, self.size.lane_tokens, self.size.lane_rounds
@@ -280,6 +292,15 @@ class DebatesBench:
 
 def ratio(course: Course) -> float:
     return course.wall / course.critical
+
+
+def cpu_of(process: psutil.Process) -> float:
+    """With the processes it has started."""
+    total = 0.0
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(each.cpu_times()[:2])
+    return total
 
 
 def place(moment: tuple[int, str, Any]) -> tuple[int, int]:
