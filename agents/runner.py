@@ -17,6 +17,7 @@ from agents.generation import Generation, Hosts
 from agents.livetext import LiveRun, Publisher
 from agents.models import Run
 from lobby.database import in_database, in_database_patiently
+from lobby.garbage import keep_what_is_there
 from lobby.live.connections import async_redis
 
 log = structlog.get_logger()
@@ -239,6 +240,7 @@ def start() -> None:
     if _runner is None:
         _runner = Runner()
         _runner.start()
+        keep_what_is_there()
 
 
 def ring() -> None:

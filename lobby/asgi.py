@@ -1,7 +1,6 @@
 """HTTP through Django's WSGI door in a pool of threads (twice as fast as its ASGI door, docs/architecture.md);
 sockets and event streams on the loop."""
 
-import gc
 import os
 import sys
 
@@ -19,6 +18,7 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from lobby.door import Door  # noqa: E402
+from lobby.garbage import keep_what_is_there  # noqa: E402
 
 django = Door(get_wsgi_application(), threads=8, longest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
@@ -40,7 +40,4 @@ application = ProtocolTypeRouter(
     }
 )
 
-# All that is there now stays: the collector need not look at it again and again while somebody waits.
-gc.collect()
-gc.freeze()
-gc.set_threshold(10_000, 20, 20)
+keep_what_is_there()
