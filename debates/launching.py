@@ -205,6 +205,8 @@ def _seat(debate: Debate, place: Place, *, position: int, name: str, alias: str)
     agent = place.agent
     if not agent.is_active:
         raise AgentDisabled(f"{agent.name} is switched off. Choose another agent.")
+    if not agent.votes and agent.role not in NON_VOTERS:
+        raise BadDebate(f"{agent.name} has no vote and no part in a debate. An admin can give it a vote.")
     return Seat(
         debate=debate,
         agent=agent,

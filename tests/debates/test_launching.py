@@ -96,6 +96,13 @@ def test_an_agent_that_is_switched_off_takes_no_seat() -> None:
         launch(panel=panel)
 
 
+def test_an_agent_without_a_vote_and_a_part_takes_no_seat() -> None:
+    panel = make_panel(*VOTERS, "assistant")
+    panel[-1].agent.votes = False
+    with pytest.raises(BadDebate, match="Assistant has no vote and no part in a debate"):
+        launch(panel=panel)
+
+
 def test_a_budget_that_would_not_last_for_round_0_is_said_before_the_start() -> None:
     with pytest.raises(BudgetTooSmall, match="Round 0 alone takes about"):
         launch(max_tokens=500)
