@@ -142,7 +142,7 @@ def _calls(step: str, debate: Debate, seats: Sequence[Seat], *, is_first: bool =
             speakers = [seat for seat in seats if seat.side] or voters
             yield from (_call(seat, asked + seen, output=long) for seat in speakers)
         case "ballot":
-            known = 0 if is_first else KNOWN_CLAIMS + seen
+            known = 0 if is_first else KNOWN_CLAIMS
             yield from (_call(seat, asked + known + OWN_SPEECH, output=BALLOT) for seat in voters)
         case "probe" if debate.belief == Debate.Belief.PROBE:
             orders = len(debate.options) or GUESSED_OPTIONS
