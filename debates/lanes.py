@@ -102,6 +102,7 @@ class Stretch:
     kind: str
     state: str
     parts: list[Part]
+    number: int | None = None
 
 
 def lanes_of(course: Course, *, is_replay: bool = False) -> list[Lane]:
@@ -201,7 +202,9 @@ def _stretch(round: Round, *, is_last: bool, course: Course) -> Stretch:
         Part(STEP_WORDS[step], "done" if n < at else "now" if n == at else "ahead") for n, step in enumerate(steps)
     ]
     state = "now" if under_way and at < len(steps) else "done"
-    return Stretch(f"Round {round.number}", KIND_WORDS.get(Round.Kind(round.kind), round.kind), state, parts)
+    return Stretch(
+        f"Round {round.number}", KIND_WORDS.get(Round.Kind(round.kind), round.kind), state, parts, round.number
+    )
 
 
 def _steps(round: Round, course: Course) -> tuple[str, ...]:

@@ -27,17 +27,19 @@ export class Controls {
     if ("copyLink" in dataset) return this.#copy(button);
     if ("delete" in dataset) return isSure(button, "Delete for good?") && this.#delete();
     if (dataset.do === "stop" && !isSure(button, "Stop it now?")) return;
-    if (ACTS.has(dataset.do)) return this.#act(dataset.do, button);
+    if (ACTS.has(dataset.do)) return this.#act(dataset.do);
   }
 
-  async #act(what, button) {
-    button.disabled = true;
+  /** The button is not disabled meanwhile: it would lose the focus. */
+  async #act(what) {
+    if (this.isActing) return;
+    this.isActing = true;
     try {
       await api("POST", `debates/${this.id}/${what}`);
     } catch (error) {
       toast(error.message);
     }
-    button.disabled = false;
+    this.isActing = false;
     await this.changed();
   }
 
@@ -53,8 +55,18 @@ export class Controls {
   #open(name) {
     const dialog = this.#dialog(name);
     if (name === "options-dialog") dialog.querySelector("textarea").value = this.#options().join("\n");
+    if (name === "fork-dialog") dialog.querySelector("select").replaceChildren(...this.#rounds());
     say(dialog, "");
     dialog.showModal();
+  }
+
+  /** Those that are over, the last one chosen. */
+  #rounds() {
+    const rounds = [...this.stage.querySelectorAll(".round-bar [data-round]")];
+    return rounds.map((round, at) => {
+      const words = round.querySelector(".round-title").innerText;
+      return new Option(words, round.dataset.round, false, at === rounds.length - 1);
+    });
   }
 
   #options() {

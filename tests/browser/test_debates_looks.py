@@ -1,16 +1,14 @@
 """Pages of debates, for everybody: no accessibility violation, light and dark, wide and on a phone; little script."""
 
-import gzip
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page
 
 from agents.models import Agent
 from debates import sharing
-from debates.models import Claim, Debate, Round
+from debates.models import Claim, Debate
 from tests.browser.conftest import picture
 from tests.browser.test_looks import PHONE, WIDE, small_targets, violations
 from tests.debates.rows import make_claim, make_debate, make_injection, make_round, make_speech, rescore
