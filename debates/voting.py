@@ -122,7 +122,7 @@ def _number_claims(ballot: Ballot, *, round: Round, known: dict[str, int]) -> No
     for claim in ballot.claims:
         number = known.get(_plain(claim["text"]))
         if number is None:
-            number = known[_plain(claim["text"])] = len(known) + 1
+            number = known[_plain(claim["text"])] = max(known.values(), default=0) + 1
             fields = {"seat": ballot.seat, "round": round, "option": ballot.option}
             Claim.objects.create(debate=round.debate, number=number, **fields, **claim)
         elif number not in ballot.cited:
