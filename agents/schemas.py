@@ -56,8 +56,18 @@ class Run(Schema):
 
 
 class RunWithText(Run):
+    """A run without a topic works in silence, as a ballot does: whoever asked for it tells what it said, and when."""
+
     text: str
     thinking: str
+
+    @staticmethod
+    def resolve_text(run: models.Run) -> str:
+        return run.text if run.topic else ""
+
+    @staticmethod
+    def resolve_thinking(run: models.Run) -> str:
+        return run.thinking if run.topic else ""
 
 
 class Runs(Schema):

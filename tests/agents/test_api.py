@@ -56,8 +56,16 @@ def test_agent_that_is_unknown_or_switched_off_is_not_found(client: Client, alic
     assert client.get(f"/api/agents/{slug}").status_code == HTTPStatus.NOT_FOUND
 
 
+def test_what_a_silent_run_said_is_not_told_here(client: Client, alice: User) -> None:
+    ballot = make_run(owner=alice, topic="", text='{"option": "A"}', thinking="Yes, so A.")
+
+    for answer in (client.get(f"/api/runs/{ballot.pk}"), client.post(f"/api/runs/{ballot.pk}/cancel")):
+        assert (answer.status_code, answer.json()["text"], answer.json()["thinking"]) == (HTTPStatus.OK, "", "")
+
+
 def test_run_says_all_but_its_prompt(client: Client, alice: User) -> None:
-    run = make_run(owner=alice, agent=make_agent("analyst"), host=make_host(name="gpu"), text="It is a loan.")
+    agent, host = make_agent("analyst"), make_host(name="gpu")
+    run = make_run(owner=alice, agent=agent, host=host, topic="chat:1", text="It is a loan.")
 
     said = client.get(f"/api/runs/{run.pk}").json()
 
