@@ -9,6 +9,7 @@ from debates.prompts.claims import claims_to_check
 from debates.prompts.lists import checks, options, ranking, ranking_letters, repair_json
 from debates.prompts.orders import probe_letters, shuffle_letters
 from debates.prompts.question import shortened
+from debates.prompts.reading import one_reading
 from debates.prompts.speeches import answer, challenge, statistics, verdict
 from debates.prompts.votes import ballot, judgement, probe, repair
 
@@ -20,6 +21,7 @@ __all__ = [
     "checks",
     "claims_to_check",
     "judgement",
+    "one_reading",
     "options",
     "probe",
     "probe_letters",

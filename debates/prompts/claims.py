@@ -4,12 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from django.db.models import Q
-
 from debates.models import Ballot, Claim, Debate, Seat, Speech
 from debates.prompts.ask import Reader
 from debates.prompts.fences import fence, line
 from debates.prompts.question import option_line
+from debates.prompts.reading import read_once
 from debates.prompts.schemas import MOST_CHECKS
 from debates.protocols import PROTOCOLS, Sees
 
@@ -17,6 +16,7 @@ MOST_KNOWN = 20
 LISTED, CHECKED, NOTE = 130, 200, 100  # characters
 
 
+@read_once
 def last_ballots(debate: Debate, *, before: int) -> list[Ballot]:
     """The panel's, of the last round with ballots before that number; by seat."""
     held = Ballot.objects.filter(round__debate=debate, round__number__lt=before, is_judgement=False)
@@ -25,6 +25,7 @@ def last_ballots(debate: Debate, *, before: int) -> list[Ballot]:
     return [ballot for ballot in rows if ballot.round.number == last]
 
 
+@read_once
 def leaders(debate: Debate, *, before: int) -> list[str]:
     """The options that most ballots hold: one, several where they tie, none where nobody voted."""
     cast = [ballot for ballot in last_ballots(debate, before=before) if ballot.status == Ballot.Status.CAST]
@@ -32,6 +33,13 @@ def leaders(debate: Debate, *, before: int) -> list[str]:
     return [option for option, count in counts.items() if count == max(counts.values())]
 
 
+@read_once
+def all_claims(debate: Debate) -> list[Claim]:
+    """By number, with the seats that made them and their rounds."""
+    return list(debate.claims.select_related("round", "seat").order_by("number"))
+
+
+@read_once
 def citations(debate: Debate) -> Counter[int]:
     """Claim's number → ballots that have cited it."""
     cited = Ballot.objects.filter(round__debate=debate, status=Ballot.Status.CAST).values_list("cited", flat=True)
@@ -57,9 +65,10 @@ def known_claims(reader: Reader) -> list[Claim]:
 
 
 def _claims_before(reader: Reader) -> Iterable[Claim]:
-    earlier = Q(round__number__lt=reader.round.number)
-    claims = reader.debate.claims.filter(earlier | Q(round=reader.round, seat__votes=False))  # the challenger's
-    return claims.select_related("round", "seat")
+    """And the challenger's of this round."""
+    for claim in all_claims(reader.debate):
+        if claim.round.number < reader.round.number or (claim.round_id == reader.round.pk and not claim.seat.votes):
+            yield claim
 
 
 def is_seen(claim: Claim, *, reader: Reader) -> bool:
@@ -75,6 +84,7 @@ def is_seen(claim: Claim, *, reader: Reader) -> bool:
             return False
 
 
+@read_once
 def voters(debate: Debate) -> list[Seat]:
     return list(debate.seats.filter(votes=True).order_by("position"))
 

@@ -8,6 +8,7 @@ from debates.prompts.ask import Reader
 from debates.prompts.claims import (
     CHECKED,
     NOTE,
+    all_claims,
     anonymous,
     claim_line,
     held_line,
@@ -20,6 +21,7 @@ from debates.prompts.fences import clean, clip, clip_middle, fence, line, paragr
 from debates.prompts.orders import options_as_lettered, shuffled
 from debates.prompts.oxford import opponents
 from debates.prompts.question import option_line
+from debates.prompts.reading import read_once
 from debates.protocols import PROTOCOLS, Sees
 
 OVERALL, OVERALL_IN_CHALLENGE = 2_400, 1_300  # characters of all the others together
@@ -71,8 +73,9 @@ def _claims_behind(seat: Seat, ballot: Ballot | None, *, reader: Reader) -> list
     """The newest of those it made for the answer that it holds."""
     if ballot is None or not ballot.option:
         return []
-    made = reader.debate.claims.filter(seat=seat, option=ballot.option, round__number__lt=reader.round.number)
-    return sorted(made.select_related("seat").order_by("-number")[:CLAIMS_OF_ONE], key=lambda claim: claim.number)
+    earlier = [claim for claim in all_claims(reader.debate) if claim.round.number < reader.round.number]
+    made = [claim for claim in earlier if (claim.seat_id, claim.option) == (seat.pk, ballot.option)]
+    return made[-CLAIMS_OF_ONE:]
 
 
 def _reasons(seat: Seat, ballot: Ballot | None, *, reader: Reader) -> list[str]:
@@ -84,9 +87,16 @@ def _reasons(seat: Seat, ballot: Ballot | None, *, reader: Reader) -> list[str]:
 
 def last_words(debate: Debate, *, seat: Seat, before: int, since: int = 0) -> str:
     """A seat's last speech of those rounds; empty where there is none."""
-    speeches = Speech.objects.filter(round__debate=debate, seat=seat, kind=Speech.Kind.ANSWER).exclude(text="")
-    spoken = speeches.filter(round__number__lt=before, round__number__gte=since).order_by("-round__number").first()
-    return clean(spoken.text) if spoken else ""
+    spoken = [speech for speech in _spoken(debate) if speech.seat_id == seat.pk]
+    heard = [speech for speech in spoken if since <= speech.round.number < before]
+    return clean(heard[-1].text) if heard else ""
+
+
+@read_once
+def _spoken(debate: Debate) -> list[Speech]:
+    """The answers of all, oldest first."""
+    speeches = Speech.objects.filter(round__debate=debate, kind=Speech.Kind.ANSWER).exclude(text="")
+    return list(speeches.select_related("round").defer("html").order_by("round__number"))
 
 
 def _answers(reader: Reader) -> str:
@@ -139,7 +149,9 @@ VIEWS: Mapping[Sees, Callable[[Reader], str]] = {
 
 
 def challenged(reader: Reader) -> str:
-    """The Devil's Advocate's case and the Fact-Checker's labels of this round."""
+    """The Devil's Advocate's case and the Fact-Checker's labels of this round, if it is a challenge."""
+    if reader.round.kind != Round.Kind.CHALLENGE:
+        return ""
     spoken = (
         reader.round.speeches.filter(kind=Speech.Kind.CHALLENGE)
         .exclude(text="")

@@ -2,6 +2,7 @@
 
 from debates.models import Debate, Injection
 from debates.prompts.fences import clean, clip, fence, line, paragraphs
+from debates.prompts.reading import read_once
 
 BACKGROUND = 6_000  # characters
 OPTION = 200
@@ -19,7 +20,12 @@ def option_line(debate: Debate, option: str | None) -> str:
 
 def injected(debate: Debate) -> str:
     """What the owner put before all seats: evidence to weigh and questions to answer."""
-    return paragraphs(_injection(injection) for injection in list(debate.injections.all())[-INJECTIONS:])
+    return paragraphs(_injection(injection) for injection in _injections(debate)[-INJECTIONS:])
+
+
+@read_once
+def _injections(debate: Debate) -> list[Injection]:
+    return list(debate.injections.all())
 
 
 def shortened(debate: Debate) -> str:
