@@ -4,7 +4,7 @@ meanwhile; without that, a debate's rows are read anew for each seat, and a step
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import wraps
+from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from debates.models import Debate
@@ -28,7 +28,6 @@ def one_reading() -> Iterator[None]:
 def read_once(read: Callable[Concatenate[Debate, P], T]) -> Callable[Concatenate[Debate, P], T]:
     """Of a debate, for a number and the like; what it gives is shared, so nobody changes it."""
 
-    @wraps(read)
     def known_or_read(debate: Debate, *args: P.args, **which: P.kwargs) -> T:
         known = _known.get()
         if known is None:
@@ -39,4 +38,4 @@ def read_once(read: Callable[Concatenate[Debate, P], T]) -> Callable[Concatenate
         found: T = known[key]
         return found
 
-    return known_or_read
+    return update_wrapper(known_or_read, read)
