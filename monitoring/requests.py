@@ -1,6 +1,6 @@
 """How many requests there are and how long they take, under the names that django-prometheus gave them.
 
-Its own middleware counts each request in some fifteen ways, which was a tenth of what a question cost.
+Its own middleware counts each request in some fifteen ways, which every question pays for.
 """
 
 import time
