@@ -13,6 +13,9 @@ from rich.status import Status
 from debates.evaluation.items import SHIPPED, BadItems, Item, choose, read_items
 from debates.evaluation.kept import keep as keep_result
 from debates.evaluation.kept import read_kept
+from debates.simulation import BadPanel, Forecast, Panel, expect
+from debates.simulation.plots import svg as chart
+from debates.simulation.reports import as_group as forecast_as_group
 from lobby.embedded.child import StartFailed
 from lobby.embedded.supervisor import interrupted_by_signals
 from lobby.trials.stack import engine
@@ -66,6 +69,56 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the options of a command
         "panel": plan.words,
     }
     report(facts, results, markdown=markdown)
+
+
+def simulate(  # noqa: PLR0913, PLR0917
+    agents: Annotated[int, typer.Option(help="Seats, all alike.")] = 5,
+    accuracy: Annotated[float, typer.Option(help="How often one is right alone.")] = 0.7,
+    correlation: Annotated[
+        float, typer.Option(help="Between their first answers: 0 independent, 1 all the same.")
+    ] = 0.3,
+    conformity: Annotated[float, typer.Option(help="How often a seat joins the majority without a reason.")] = 0.2,
+    stubbornness: Annotated[float, typer.Option(help="How often it keeps its answer whatever it hears.")] = 0.0,
+    insight: Annotated[float, typer.Option(help="How often it recognises the right answer when it hears it.")] = 0.0,
+    overconfidence: Annotated[float, typer.Option(help="What it divides its doubt by; 1 is calibrated.")] = 1.0,
+    failures: Annotated[float, typer.Option(help="Share of ballots that fail.")] = 0.0,
+    options: Annotated[int, typer.Option(help="Of the question, one of them right.")] = 2,
+    rounds: Annotated[int, typer.Option(help="The blind one included; a challenge comes on top.")] = 3,
+    rule: Annotated[str, typer.Option(help="By which it is decided.")] = "three-quarters",
+    challenge: Annotated[bool, typer.Option(help="Challenge a leader once.")] = True,
+    debates: Annotated[int, typer.Option(help="How many are simulated.")] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same debates.")] = 1,
+    svg: Annotated[Path | None, typer.Option(help="Draw the rounds into this file, too.")] = None,
+) -> None:
+    """What a panel of given quality can be expected to reach: simulated agents, and the engine's own mathematics."""
+    try:
+        panel = Panel.of(
+            agents,
+            correlation=correlation,
+            options=options,
+            accuracy=accuracy,
+            conformity=conformity,
+            stubbornness=stubbornness,
+            insight=insight,
+            overconfidence=overconfidence,
+            failure_rate=failures,
+        )
+        with errors.status(f"Simulating {debates:,} debates"):
+            found = expect(panel, rounds=rounds, rule=rule, debates=debates, seed=seed, is_challenged=challenge)
+    except BadPanel as error:
+        raise ended(str(error)) from None
+    out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)
+    out.print(f"{debates:,} debates, rule {rule}, seed {seed}; {panel.words}\n")
+    out.print(forecast_as_group(found))
+    if svg:
+        draw(found, path=svg, title=f"{agents} agents, {accuracy:.0%} right alone, {debates:,} debates")
+
+
+def draw(found: Forecast, *, path: Path, title: str) -> None:
+    try:
+        path.write_text(chart(found.curve, title=title), encoding="utf-8")
+    except OSError as error:
+        raise ended(f"--svg: {path} can't be written: {error.strerror}") from None
 
 
 def chosen(data: Path, *, limit: int | None, seed: int) -> list[Item]:
