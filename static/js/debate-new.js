@@ -128,6 +128,7 @@ class LobbyNewDebate extends HTMLElement {
       if (asked !== this.#asked) return;
       this.#clear();
       this.#showEstimate(found);
+      this.#warnOfBudget(found);
     } catch (error) {
       if (asked === this.#asked) this.#refused(error);
     }
@@ -145,6 +146,11 @@ class LobbyNewDebate extends HTMLElement {
     const small = make("p", basis);
     small.className = "quiet";
     this.querySelector("[data-estimate]").replaceChildren(list, small);
+  }
+
+  #warnOfBudget({ least_tokens: least }) {
+    if (this.#field("max_tokens").valueAsNumber >= least) return;
+    this.#complain("max_tokens", `Round 0 alone takes about ${least.toLocaleString("en")} tokens with this panel.`);
   }
 
   async #submit(event) {
