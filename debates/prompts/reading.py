@@ -28,7 +28,7 @@ def one_reading() -> Iterator[None]:
 def read_once(read: Callable[Concatenate[Debate, P], T]) -> Callable[Concatenate[Debate, P], T]:
     """Of a debate, for a number and the like; what it gives is shared, so nobody changes it."""
 
-    def known_or_read(debate: Debate, *args: P.args, **which: P.kwargs) -> T:
+    def known_or_read(debate: Debate, /, *args: P.args, **which: P.kwargs) -> T:
         known = _known.get()
         if known is None:
             return read(debate, *args, **which)

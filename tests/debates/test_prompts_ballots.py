@@ -146,6 +146,17 @@ def test_a_ballot_lists_no_claim_that_its_protocol_hides(protocol: str, seen: st
     assert "".join(re.findall(r"^claim (\d+):", told(ask), re.MULTILINE)) == seen
 
 
+@pytest.mark.parametrize("protocol", ["round-table", "sparse-table", "solutions-only"])
+def test_the_challengers_case_may_be_cited_in_the_round_that_heard_it(protocol: str) -> None:
+    debate = make_argued(protocol=protocol, claims=0)
+    seat, peer = seats_of(debate)[:2]
+    ballot = ballot_of(seat, kind=Round.Kind.CHALLENGE)
+    make_claim(ballot.round, debate.seats.get(role="devils-advocate"), text="It carries.")
+    make_claim(ballot.round, peer, text="Said with a ballot that nobody has seen.")
+
+    assert f"{OPENED}Claims made so far\nclaim 1: It carries.\n{CLOSED}" in told(prompts.ballot(ballot))
+
+
 def test_a_claim_checked_in_public_may_be_cited_by_all() -> None:
     debate = make_argued(protocol="solutions-only", claims=1)
     debate.claims.filter(number=4).update(checked_in=debate.rounds.get(), status="supported")
