@@ -11,6 +11,7 @@ from debates.errors import BadDebate, NotNow
 from debates.events import say
 from debates.launching import name_options
 from debates.models import Claim, Debate, Injection, Round, Speech
+from debates.protocols import PROTOCOLS
 
 LONGEST_INJECTION = 4_000
 MOST_INJECTIONS = 20
@@ -71,6 +72,8 @@ def inject(debate: Debate, *, kind: str, text: str) -> Injection:
 def challenge_again(debate: Debate) -> None:
     """One more challenge after the round under way; a debate that has ended goes on for it. Raises NotNow."""
     with _locked(debate, *Status.values) as locked:
+        if PROTOCOLS[locked.protocol].is_scripted:
+            raise NotNow(f"The rounds of {PROTOCOLS[locked.protocol].name} are fixed.")
         if steps.seat_of(locked, Agent.Role.DEVILS_ADVOCATE) is None:
             raise NotNow("Nobody on this panel is the Devil's Advocate. Fork the debate with one.")
         held = locked.rounds.filter(kind=Round.Kind.CHALLENGE).count()
@@ -92,6 +95,7 @@ def _reopen(debate: Debate) -> None:
     if debate.settled_at:
         raise NotNow("It is settled. Fork it instead.")
     last.speeches.filter(kind=Speech.Kind.VERDICT).delete()
+    last.ballots.filter(is_judgement=True).delete()  # the judge is asked again at the new end
     debate.status, debate.stop_reason, debate.summary = Status.RUNNING, "", ""
     debate.verdict = debate.ended_at = None
     debate.save(update_fields=["status", "stop_reason", "summary", "verdict", "ended_at"])

@@ -108,6 +108,20 @@ def test_one_more_challenge_reopens_what_has_ended() -> None:
     assert debate.verdict is not None
 
 
+def test_a_judge_is_asked_again_after_one_more_challenge() -> None:
+    debate = play(launch(rule="judge"), Script(votes=["AABBA"], judged=["A"]))
+    controls.challenge_again(debate)
+    debate = play(debate, Script(votes=["AABBA"], judged=["B"]))
+    assert debate.verdict is not None
+    assert debate.verdict["option"] == "B"
+
+
+def test_a_course_that_is_fixed_takes_no_further_challenge() -> None:
+    debate = play(launch(protocol="council"), Script(votes=["AABBA"]))
+    with pytest.raises(NotNow, match="The rounds of Council are fixed."):
+        controls.challenge_again(debate)
+
+
 def test_one_more_challenge_during_a_debate_comes_after_the_round_under_way() -> None:
     debate = launch()
     rounds.advance(debate.pk)
