@@ -183,6 +183,8 @@ class Run(models.Model):
             models.Index(fields=["priority", "queued_at"], condition=models.Q(status="queued"), name="run_queue"),
             models.Index(fields=["host", "owner"], condition=models.Q(status="running"), name="run_running"),
             models.Index(fields=["owner", "-queued_at"], name="run_of_owner"),
+            # How fast a model has been lately is asked before every debate
+            models.Index(fields=["model", "-finished_at"], condition=models.Q(status="done"), name="run_speed"),
         ]
 
     def __str__(self) -> str:

@@ -10,8 +10,7 @@ from math import ceil
 from statistics import median
 from typing import Any
 
-from django.db.models import F, Window
-from django.db.models.functions import RowNumber
+from django.db.models import F
 
 from agents.hosts import capable
 from agents.models import Agent, Host, Run
@@ -179,16 +178,19 @@ def _call(seat: Seat, characters: int, *, output: int) -> Call:
 
 def speeds_of(models: Iterable[str]) -> dict[str, Speed]:
     """Medians of each model's last runs, on whichever hosts; an assumption where there are none."""
-    done = Run.objects.filter(status=Run.Status.DONE, model__in=models, tokens_per_second__gt=0)
-    nth = Window(RowNumber(), partition_by=F("model"), order_by=F("finished_at").desc())
-    first = F("first_token_at") - F("started_at")
-    recent = (
-        done.filter(first_token_at__gte=F("started_at")).annotate(nth=nth, first=first).filter(nth__lte=RECENT_RUNS)
-    )
+    wanted = sorted(set(models))
     measured: dict[str, list[tuple[Any, float]]] = {}
-    for run in recent.values("model", "tokens_per_second", "first"):
-        measured.setdefault(run["model"], []).append((run["tokens_per_second"], run["first"].total_seconds()))
-    return {model: _speed(measured.get(model, [])) for model in models}
+    for model, speed, started, first in _recent(wanted):
+        measured.setdefault(model, []).append((speed, (first - started).total_seconds()))
+    return {model: _speed(measured.get(model, [])) for model in wanted}
+
+
+def _recent(models: Sequence[str]) -> Iterable[Any]:
+    """One query, of which each part reads no further than the index `run_speed` needs."""
+    done = Run.objects.filter(status=Run.Status.DONE, tokens_per_second__gt=0, first_token_at__gte=F("started_at"))
+    told = done.values_list("model", "tokens_per_second", "started_at", "first_token_at")
+    parts: list[Any] = [told.filter(model=model).order_by("-finished_at")[:RECENT_RUNS] for model in models]
+    return parts[0].union(*parts[1:], all=True) if parts else ()
 
 
 def _speed(measured: list[tuple[Any, float]]) -> Speed:
