@@ -2,7 +2,8 @@
 
 `advance` locks the debate, so that of all who come at once one takes the next step and the others find it taken. A
 step and what follows from it are one transaction: a process that dies anywhere in it has done nothing, and the next
-to come (the sweep, 5 s later at the latest) does it again. Handlers of runs never lock the debate: they write their own row.
+to come (the sweep, 5 s later at the latest) does it again. Handlers of runs never lock the debate: they write their
+own row.
 """
 
 from functools import partial
@@ -19,6 +20,7 @@ from debates.consensus import Evaluation, RoundVotes, evaluate
 from debates.costs import runs_of, spent
 from debates.events import say
 from debates.models import Ballot, Debate, Probe, Round, Speech
+from debates.prompts import one_reading
 from debates.protocols import PROTOCOLS, STEPS_OF, Protocol
 from debates.votes import rounds_of, settings_of
 
@@ -72,7 +74,8 @@ def _begin_step(round: Round, step: str) -> bool:
     if step == "scored":
         _score(round)
     else:
-        steps.STEPS[step].begin(round)
+        with one_reading():
+            steps.STEPS[step].begin(round)
     say(round.debate.topic, {"type": "debate.round", "round": round.number, "kind": round.kind, "step": step})
     return True
 
@@ -160,7 +163,8 @@ def _begin_conclusion(debate: Debate, round: Round, step: str) -> bool:
     if step == "verdict":
         fields["verdict"] = debate.verdict = dict(verdicts.conclude(debate))
     Debate.objects.filter(pk=debate.pk).update(**fields)
-    steps.STEPS[step].begin(round)
+    with one_reading():
+        steps.STEPS[step].begin(round)
     say(debate.topic, {"type": "debate.verdict"})
     return True
 

@@ -8,11 +8,12 @@ from django.db.models.functions import Now
 from agents import runs
 from agents.errors import AgentDisabled, Refused
 from agents.hosts import loaded_models
-from agents.models import Run
+from agents.models import Host, Run
 from debates import prompts, structured, tasks
 from debates.events import DebateSpeech, say
 from debates.models import Debate, Round, Seat, Speech
 from debates.prompts import Ask
+from debates.prompts.reading import read_once
 
 PURPOSE = "debate.speech"
 Kind = Speech.Kind
@@ -88,6 +89,7 @@ def enqueue(  # noqa: PLR0913  (who asks what of whom for which row)
         topic=topic,
         owner=debate.owner,
         agent=seat.agent,
+        hosts=[host for host in _enabled_hosts(debate) if seat.agent.host_id in (None, host.pk)],
         model=seat.model,
         messages=ask.messages,
         format=ask.format,
@@ -97,6 +99,11 @@ def enqueue(  # noqa: PLR0913  (who asks what of whom for which row)
         priority=Run.Priority.DEBATE,
         is_limited=False,
     )
+
+
+@read_once
+def _enabled_hosts(_: Debate) -> list[Host]:
+    return list(Host.objects.enabled())
 
 
 def settle(run: Run) -> None:

@@ -4,7 +4,6 @@ meanwhile; without that, a debate's rows are read anew for each seat, and a step
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from debates.models import Debate
@@ -38,4 +37,4 @@ def read_once(read: Callable[Concatenate[Debate, P], T]) -> Callable[Concatenate
         found: T = known[key]
         return found
 
-    return update_wrapper(known_or_read, read)
+    return known_or_read
