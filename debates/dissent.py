@@ -178,7 +178,7 @@ def _grounds(claim: Claim, seen: Revealed) -> Grounds:
         status=claim.status,
         status_words=claim.get_status_display(),
         note=claim.note,
-        by=claim.seat.name,
+        by=claim.by,
         round=claim.round.number,
         cited_by=len(_citing(claim, seen)),
     )
@@ -187,7 +187,7 @@ def _grounds(claim: Claim, seen: Revealed) -> Grounds:
 def _critiques(option: str, holders: set[UUID], seen: Revealed) -> list[Critique]:
     """Its own claims that stand refuted, and others' claims that moved a seat away and no holder has taken up."""
     refuted = [
-        Critique(claim=_grounds(claim, seen), words=f"Claim {claim.number} of {claim.seat.name} stands refuted.")
+        Critique(claim=_grounds(claim, seen), words=f"Claim {claim.number} of {claim.by} stands refuted.")
         for claim in _refuted(option, seen)
     ]
     moved: dict[int, list[str]] = {}

@@ -142,7 +142,7 @@ def _ballot(ballot: Ballot) -> dict[str, Any]:
 def _claim(claim: Claim) -> dict[str, Any]:
     return {
         "number": claim.number,
-        "seat": str(claim.seat_id),
+        "seat": str(claim.seat_id) if claim.seat_id else None,
         "round": claim.round.number,
         "option": claim.option or None,
         "text": claim.text,

@@ -192,10 +192,14 @@ def _copy_rounds(debate: Debate, rounds: list[Round], *, seats: dict[UUID, Seat]
         if _is_copied(ballot, round) and ballot.seat_id in seats and _still_sits(seats[ballot.seat_id], ballot)
     )
     Claim.objects.bulk_create(
-        _copy(claim, debate=debate, round=copies[round.pk], seat=seats[claim.seat_id], **_check_of(claim, copies))
+        _copy(claim, debate=debate, round=copies[round.pk], seat=_seat_of(claim, seats), **_check_of(claim, copies))
         for round in rounds
         for claim in round.claims.all()
     )
+
+
+def _seat_of(claim: Claim, seats: dict[UUID, Seat]) -> Seat | None:
+    return seats[claim.seat_id] if claim.seat_id else None
 
 
 def _is_copied(ballot: Ballot, round: Round) -> bool:

@@ -253,7 +253,8 @@ class Claim(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     debate = models.ForeignKey(Debate, on_delete=models.CASCADE, related_name="claims")
     number = models.PositiveSmallIntegerField()
-    seat = models.ForeignKey(Seat, on_delete=models.CASCADE, related_name="claims")
+    # None: evidence that the owner put before all
+    seat = models.ForeignKey(Seat, null=True, on_delete=models.CASCADE, related_name="claims")
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="claims")
     option = models.CharField(max_length=8, blank=True)  # what its author held when it was made
     text = models.TextField()
@@ -268,6 +269,15 @@ class Claim(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number}. {self.text[:60]}"
+
+    @property
+    def by(self) -> str:
+        return self.seat.name if self.seat else "whoever asked"
+
+    @property
+    def is_a_voters(self) -> bool:
+        """What the challenger says or the owner adds is read before the vote of its round; a voter's claim is not."""
+        return self.seat is not None and self.seat.votes
 
 
 class Injection(models.Model):

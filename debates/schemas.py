@@ -233,7 +233,7 @@ class Claim(Schema):
     """A sentence that an answer rests on; ballots cite it by its number."""
 
     number: int
-    seat: UUID = Field(alias="seat_id")
+    seat: UUID | None = Field(None, alias="seat_id", description="None: evidence that the owner added.")
     round: int = Field(alias="round.number")
     option: str = Field(description="What its author held when it was made.")
     text: str

@@ -27,6 +27,7 @@ ASKS: dict[str, Callable[[Speech], Ask]] = {
     Kind.VERDICT: prompts.verdict,
 }
 MOST_REPAIRS = 1
+THINKING_TOKENS = 2_000
 
 
 def _read_checks(speech: Speech, text: str) -> Any:
@@ -83,6 +84,9 @@ def enqueue(  # noqa: PLR0913  (who asks what of whom for which row)
     """Put a seat's run in line. Raises Refused: its agent is gone or switched off, or its model is."""
     if seat.agent is None:
         raise AgentDisabled(f"The agent of {seat.name} is gone.")
+    # Only who is told to think does so, in tokens of its own: a ballot's, or a short speech's, would be used up by it.
+    thinks = bool(seat.agent.think) and not (ask.format or ask.top_logprobs)
+    extra = {"num_predict": ask.options["num_predict"] + THINKING_TOKENS} if thinks else {}
     return runs.enqueue(
         purpose=purpose,
         subject=subject.pk,
@@ -93,9 +97,9 @@ def enqueue(  # noqa: PLR0913  (who asks what of whom for which row)
         model=seat.model,
         messages=ask.messages,
         format=ask.format,
-        options=ask.options,
+        options=ask.options | extra,
         top_logprobs=ask.top_logprobs,
-        think=False if ask.format or ask.top_logprobs else None,  # thinking would use up the few tokens of a ballot
+        think=thinks,
         priority=Run.Priority.DEBATE,
         is_limited=False,
     )

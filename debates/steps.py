@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import shorten
 
+from django.db.models import Max
+
 from agents.models import Agent
-from debates import speeches, voting
+from debates import prompts, speeches, voting
 from debates.events import say
-from debates.models import Ballot, Claim, Debate, Probe, Round, Seat, Speech
+from debates.models import Ballot, Claim, Debate, Injection, Probe, Round, Seat, Speech
 
 Kind = Speech.Kind
 Role = Agent.Role
@@ -47,6 +49,7 @@ def _seats(debate: Debate) -> list[Seat]:
 
 
 def _speak(round: Round) -> None:
+    _take_evidence(round)
     seats = _seats(round.debate)
     speakers = [seat for seat in seats if seat.side] or [seat for seat in seats if seat.votes]
     speeches.begin(round, seats=speakers, kind=Kind.ANSWER)
@@ -58,6 +61,24 @@ def _by_role(role: str, kind: str) -> Callable[[Round], None]:
         speeches.begin(round, seats=[seat] if seat else [], kind=kind)
 
     return begin
+
+
+LONGEST_CLAIM = 280
+
+
+def _take_evidence(round: Round) -> None:
+    """What the owner has added since the last speeches is a claim: who is moved by it can cite it."""
+    known = set(round.debate.claims.filter(seat=None).values_list("text", flat=True))
+    for injection in round.debate.injections.filter(kind=Injection.Kind.EVIDENCE):
+        text = shorten(injection.text, LONGEST_CLAIM, placeholder=" …")
+        if text not in known:
+            known.add(text)
+            _put_forward(round, text, seat=None, kind=Claim.Kind.FACT)
+
+
+def _put_forward(round: Round, text: str, *, seat: Seat | None, kind: str) -> None:
+    number = (round.debate.claims.aggregate(last=Max("number"))["last"] or 0) + 1
+    Claim.objects.create(debate=round.debate, number=number, seat=seat, round=round, text=text, kind=kind)
 
 
 def _find_options(round: Round) -> None:
@@ -89,21 +110,17 @@ def set_options(debate: Debate, texts: list[str]) -> None:
 
 def _challenge(round: Round) -> None:
     _by_role(Role.DEVILS_ADVOCATE, Kind.CHALLENGE)(round)
-    if round.debate.claims.exists():
-        _by_role(Role.FACT_CHECKER, Kind.CHECKS)(round)
-
-
-LONGEST_CLAIM = 280
+    checker = seat_of(round.debate, Role.FACT_CHECKER)
+    if checker and prompts.claims_to_check(Speech(round=round, seat=checker)):
+        speeches.begin(round, seats=[checker], kind=Kind.CHECKS)
 
 
 def _take_challenge(round: Round) -> str:
     """The case against the leader is a claim like any other: who is moved by it can cite it."""
     case = round.speeches.filter(kind=Kind.CHALLENGE, status=Speech.Status.DONE).select_related("seat").first()
     if case and not round.claims.filter(seat=case.seat).exists():
-        number = round.debate.claims.count() + 1
         text = shorten(case.text, LONGEST_CLAIM, placeholder=" …")
-        kind = Claim.Kind.INFERENCE
-        Claim.objects.create(debate=round.debate, number=number, seat=case.seat, round=round, text=text, kind=kind)
+        _put_forward(round, text, seat=case.seat, kind=Claim.Kind.INFERENCE)
     return _take_checks(round)
 
 

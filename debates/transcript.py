@@ -214,5 +214,5 @@ def _claims(seen: Revealed) -> Iterator[str]:
 
 def _claim(claim: Claim, *, cited_by: int) -> str:
     note = f": {inline(claim.note)}" if claim.note else ""
-    source = f"{claim.kind}, {inline(claim.seat.name)}, round {claim.round.number}, cited by {cited_by}"
+    source = f"{claim.kind}, {inline(claim.by)}, round {claim.round.number}, cited by {cited_by}"
     return f"- **{claim.number}** {inline(claim.text)} ({source}; {claim.get_status_display()}{note})"

@@ -38,7 +38,7 @@ def _round(round: Round, *, number: int, debate: Debate, claims: list[Claim]) ->
             _vote(ballot, debate=debate, claims=claims, ranking=rankings.get(ballot.seat_id)) for ballot in votes
         ),
         new_claims=frozenset(str(claim.number) for claim in claims if claim.round_id == round.pk),
-        evidence=frozenset(str(c.number) for c in claims if c.round_id == round.pk and not c.seat.votes),
+        evidence=frozenset(str(c.number) for c in claims if c.round_id == round.pk and not c.is_a_voters),
         refuted_unanswered=frozenset(map(str, unanswered(round, votes=votes, claims=claims))),
         is_exchange=round.kind in SEEN_BEFORE_VOTING,
         is_challenge=round.kind == Round.Kind.CHALLENGE,
@@ -93,7 +93,7 @@ def unanswered(round: Round, *, votes: Iterable[Ballot], claims: Iterable[Claim]
     for claim in claims:
         if claim.status != Claim.Status.REFUTED or claim.round.number > round.number:
             continue
-        ballot = held.get(claim.seat_id)
+        ballot = held.get(claim.seat_id) if claim.seat_id else None
         if ballot is None or ballot.option != claim.option:
             continue
         answered = any(

@@ -65,15 +65,15 @@ def known_claims(reader: Reader) -> list[Claim]:
 
 
 def _claims_before(reader: Reader) -> Iterable[Claim]:
-    """And the challenger's of this round."""
+    """And of this round what the challenger says and the owner adds."""
     for claim in all_claims(reader.debate):
-        if claim.round.number < reader.round.number or (claim.round_id == reader.round.pk and not claim.seat.votes):
+        if claim.round.number < reader.round.number or (claim.round_id == reader.round.pk and not claim.is_a_voters):
             yield claim
 
 
 def is_seen(claim: Claim, *, reader: Reader) -> bool:
     """Its own, those of seats without a vote, those checked in public, and whatever its protocol shows."""
-    if claim.seat_id == reader.seat.pk or not claim.seat.votes or claim.checked_in_id is not None:
+    if claim.seat_id == reader.seat.pk or not claim.is_a_voters or claim.checked_in_id is not None:
         return True
     match PROTOCOLS[reader.debate.protocol].sees:
         case Sees.ALL | Sees.STATISTICS | Sees.OPPONENTS:
@@ -111,7 +111,8 @@ def anonymous(text: str, *, author: Seat, debate: Debate) -> str:
 
 def claim_line(claim: Claim, *, most: int = LISTED, note: int = 0) -> str:
     """`claim 3: …`, with its label where it has one."""
-    said = line(anonymous(claim.text, author=claim.seat, debate=claim.debate), most=most)
+    told = anonymous(claim.text, author=claim.seat, debate=claim.debate) if claim.seat else claim.text
+    said = line(told, most=most)
     if claim.status == Claim.Status.UNCHECKED:
         return f"claim {claim.number}: {said}"
     why = f", {line(claim.note, most=note)}" if note and claim.note else ""

@@ -55,8 +55,11 @@ class Table:
 
     def blind(self) -> RoundVotes:
         self.right = self.random.choice(self.options)
-        eases = [ease(agent, correlation=self.panel.correlation, question=self.question) for agent in self.panel.agents]
-        self.thoughts = [think(ease=e, options=self.options, right=self.right, random=self.random) for e in eases]
+        agents = self.panel.agents
+        eases = {a: ease(a, correlation=self.panel.correlation, question=self.question) for a in set(agents)}
+        self.thoughts = [
+            think(ease=eases[agent], options=self.options, right=self.right, random=self.random) for agent in agents
+        ]
         return self._vote([Rethought(thought) for thought in self.thoughts], number=0, is_exchange=False)
 
     def exchange(self, before: RoundVotes, *, is_challenge: bool) -> RoundVotes:

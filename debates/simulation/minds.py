@@ -66,16 +66,22 @@ def rethink(agent: SimulatedAgent, own: Thought, *, heard: Sequence[Thought], ri
     """After it heard the others' last thoughts."""
     if not heard or random.random() < agent.stubbornness:
         return Rethought(own)
-    if own.option != right and random.random() < agent.insight:
-        found = next((place for place, thought in enumerate(heard) if thought.option == right), None)
-        if found is not None:
-            return Rethought(heard[found], "found_error_in_mine", found)
+    if random.random() < agent.insight and (seen := _recognise(own, heard, right=right)):
+        return seen
     if random.random() < agent.conformity:
         return _conform(own, heard)
     place = random.randrange(len(heard) + 1)
     if place == len(heard) or heard[place].option == own.option:
         return Rethought(own)
     return Rethought(heard[place], "persuaded_by_argument", place)
+
+
+def _recognise(own: Thought, heard: Sequence[Thought], *, right: str) -> Rethought | None:
+    """The right answer, where anybody holds it, itself included."""
+    if own.option == right:
+        return Rethought(own)
+    place = next((place for place, thought in enumerate(heard) if thought.option == right), None)
+    return None if place is None else Rethought(heard[place], "found_error_in_mine", place)
 
 
 def _conform(own: Thought, heard: Sequence[Thought]) -> Rethought:

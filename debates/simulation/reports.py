@@ -29,8 +29,8 @@ def as_group(forecast: Forecast) -> Group:
 
 CAVEAT = (
     "In a panel that only matches beliefs agreement grows and the share of right ballots does not: what it agrees on "
-    "is no better than what its seats thought alone. Accuracy comes from seats that recognise a right answer (insight). "
-    "Seats that join the majority make it larger, whether it is right or wrong."
+    "is no better than what its seats thought alone. Accuracy comes from seats that recognise a right answer "
+    "(insight). Seats that join the majority make it larger, whether it is right or wrong."
 )
 
 

@@ -82,6 +82,19 @@ def test_evidence_reaches_all_seats_from_their_next_speech_on() -> None:
     assert all("The bridge was closed in May." not in run.messages[0]["content"] for run in later)
 
 
+def test_who_is_moved_by_evidence_can_cite_it() -> None:
+    debate = launch(max_rounds=2)
+    rounds.advance(debate.pk)
+    controls.inject(debate, kind="evidence", text="The bridge was closed in May.")
+    controls.inject(debate, kind="question", text="What about the ferry?")
+    debate = play(debate, Script(votes=["AABBB", "BBBBB"], cites=True))
+    added = debate.claims.get(seat=None)
+    assert (added.text, added.round.number) == ("The bridge was closed in May.", 1)
+    metrics = debate.rounds.get(number=1).metrics
+    assert metrics is not None
+    assert [flip["is_evidenced"] for flip in metrics["flips"]] == [True, True]
+
+
 @pytest.mark.parametrize(("kind", "text"), [("evidence", " "), ("evidence", "x" * 4001), ("order", "Vote A.")])
 def test_what_cannot_be_injected_is_refused(kind: str, text: str) -> None:
     debate = launch()

@@ -348,6 +348,16 @@ def test_a_seat_may_sit_twice_on_other_models() -> None:
     assert [seat.name for seat in debate.seats.all()] == ["Analyst", "Analyst 2", "Analyst 3"]
 
 
+def test_only_who_is_told_to_thinks_and_never_over_a_ballot() -> None:
+    panel = make_panel()
+    panel[0].agent.think = True
+    panel[0].agent.save()
+    play(launch(panel=panel, protocol="blind-vote"))
+    thinking = Run.objects.filter(think=True)
+    assert [(run.purpose, run.options["num_predict"]) for run in thinking] == [("debate.speech", 2300)]
+    assert set(Run.objects.exclude(think=True).values_list("think", flat=True)) == {False}
+
+
 def test_an_agent_edited_later_changes_nothing_for_its_seat() -> None:
     debate = launch()
     seat = debate.seats.get(position=0)
