@@ -12,7 +12,6 @@ from random import Random
 from typing import Any
 
 from agents.ollama import BadRequest, Chunk, Deadlines, ModelFailed, ModelMissing, Stats
-from debates.prompts.votes import LETTER_ALONE
 from debates.simulation.minds import Rethought, Thought, ease, rethink, think
 from debates.simulation.panels import SimulatedAgent
 from debates.simulation.prompted import Message, Prompted, ending, read
@@ -57,9 +56,10 @@ class SimulatedClient:
         """Word by word, as fast as they are read; the first after the agent's latency."""
         agent = self._agent(model)
         await asyncio.sleep(agent.latency)
-        pieces = self._pieces(agent, messages, schema=format)
+        is_probe = (options or {}).get("num_predict") == 1
+        pieces = self._pieces(agent, messages, schema=format, is_probe=is_probe)
         for text, entry in pieces:
-            yield Chunk(text, logprobs=[entry] if top_logprobs and entry else ())
+            yield Chunk(text, logprobs=[entry or _certain(text)] if top_logprobs else ())
         prompt = sum(len(message["content"].split()) for message in messages)
         yield Chunk(done=True, done_reason="stop", stats=Stats(prompt_tokens=prompt, output_tokens=len(pieces)))
 
@@ -69,9 +69,14 @@ class SimulatedClient:
         return self._agents[model]
 
     def _pieces(
-        self, agent: SimulatedAgent, messages: Sequence[Message], *, schema: str | Mapping[str, Any] | None
+        self,
+        agent: SimulatedAgent,
+        messages: Sequence[Message],
+        *,
+        schema: str | Mapping[str, Any] | None,
+        is_probe: bool,
     ) -> list[tuple[str, dict[str, Any] | None]]:
-        """Text, and what the host would tell of its alternatives."""
+        """Text, and what a host would tell of its alternatives where it has any."""
         prompted = read(messages)
         if self._random.random() < agent.failure_rate:
             raise ModelFailed("This simulated agent fails now and then.")
@@ -79,7 +84,7 @@ class SimulatedClient:
             return self._ballot(agent, prompted, schema)
         if isinstance(schema, Mapping):
             return [(json.dumps(self._instance(schema)), None)]
-        if messages[-1]["content"].endswith(LETTER_ALONE):
+        if is_probe:
             return [self._letter(self._held(agent, prompted), prompted)]
         return [(f"{word} ", None) for word in self._speech(agent, prompted).split()]
 
@@ -163,6 +168,10 @@ class SimulatedClient:
         if "enum" in items:
             return self._random.sample(items["enum"], count)
         return [self._instance(items) for _ in range(count)]
+
+
+def _certain(text: str) -> dict[str, Any]:
+    return {"token": text, "logprob": 0.0, "top_logprobs": []}
 
 
 def _cited(thought: Thought, prompted: Prompted) -> list[int]:

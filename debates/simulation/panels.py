@@ -16,9 +16,10 @@ class BadPanel(ValueError):
 class SimulatedAgent:
     """`accuracy`: how often its first thought is right. `overconfidence`: what it divides its stated doubt by; 1 is
     calibrated, below 1 too modest. In every round after the first it keeps its answer with `stubbornness`; else, with
-    `insight`, it recognises the right answer where it or another holds it; else, with `conformity`, it joins the others'
-    leader and gives no reason; else it matches its belief to the panel's: it takes the answer of a seat drawn by lot,
-    its own included. `failure_rate`: of its ballots. `latency`: seconds to the first token, of the client alone.
+    `insight`, it recognises the right answer where it or another holds it; else, with `conformity`, it joins the
+    others' leader and gives no reason; else it matches its belief to the panel's: it takes the answer of a seat drawn
+    by lot, its own included. `failure_rate`: of its ballots. `latency`: seconds to the first token, of the client
+    alone.
     """
 
     accuracy: float = 0.7
