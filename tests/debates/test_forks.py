@@ -107,7 +107,7 @@ def test_a_new_panel_keeps_the_ballots_of_those_who_stay_and_the_words_and_claim
         (5, "Moderator", False, "assistant"),
     ]
     assert len({seat.alias for seat in copy.seats.all()}) == 6
-    assert copy.claims.get().seat.name == "Quantifier"
+    assert copy.claims.get().by == "Quantifier"
     assert Speech.objects.filter(round__debate=copy, seat__name="Quantifier").count() == 2
     assert figures(copy, number=1)["counts"] == {"A": 2, "B": 0}
 

@@ -13,8 +13,8 @@ from agents.models import Run
 from debates import prompts
 from debates.models import Ballot, Debate, Probe, Round, Seat
 from debates.prompts.fences import CLOSED, OPENED
+from tests.debates.asking import HOSTILE, argue, make_argued, make_oxford, seats_of, system, told
 from tests.debates.rows import make_claim, make_debate, make_injection, make_round, make_seat, make_speech
-from tests.debates.test_prompts import HOSTILE, argue, make_argued, make_oxford, seats_of, system, told
 from tests.factories import make_run
 
 pytestmark = pytest.mark.django_db

@@ -7,8 +7,8 @@ import pytest
 from debates import prompts, structured
 from debates.models import Debate, Round, Speech
 from debates.prompts.fences import CLOSED, OPENED
+from tests.debates.asking import HOSTILE, make_argued, seats_of, speech_of, system, told
 from tests.debates.rows import make_debate, make_round, make_speech
-from tests.debates.test_prompts import HOSTILE, make_argued, seats_of, speech_of, system, told
 
 pytestmark = pytest.mark.django_db
 
