@@ -7,7 +7,7 @@ from agents.errors import Refused
 from agents.models import Run
 from debates import ballots, prompts, tasks
 from debates.events import DebateBallot, DebateVoted, say
-from debates.models import Ballot, Claim, Probe, Round, Seat, Speech
+from debates.models import Ballot, Claim, Debate, Probe, Round, Seat, Speech
 from debates.prompts import Ask
 from debates.speeches import by_model, enqueue
 
@@ -110,24 +110,30 @@ def reveal(round: Round) -> None:
     """Past the barrier: number the claims, and show what everybody voted."""
     known = {_plain(text): number for text, number in round.debate.claims.values_list("text", "number")}
     cast = list(round.ballots.filter(is_judgement=False).select_related("seat"))
-    for ballot in cast:
-        if ballot.probes.exists():
-            ballot.probed = ballots.combine_probes(ballot)
-        _number_claims(ballot, round=round, known=known)
+    made = [claim for ballot in cast for claim in _number_claims(ballot, round=round, known=known)]
+    Claim.objects.bulk_create(made)
+    if round.debate.belief == Debate.Belief.PROBE:
+        for ballot in cast:
+            ballots.combine_probes(ballot)
+            ballot.save(update_fields=["probed"])
     say(round.debate.topic, revealed(round, cast))
 
 
-def _number_claims(ballot: Ballot, *, round: Round, known: dict[str, int]) -> None:
-    """A claim that was made before is a citation of that one."""
+def _number_claims(ballot: Ballot, *, round: Round, known: dict[str, int]) -> list[Claim]:
+    """Those that are new, not saved yet. A claim that was made before is a citation of that one."""
+    made, cited = [], list(ballot.cited)
     for claim in ballot.claims:
         number = known.get(_plain(claim["text"]))
         if number is None:
             number = known[_plain(claim["text"])] = max(known.values(), default=0) + 1
-            fields = {"seat": ballot.seat, "round": round, "option": ballot.option}
-            Claim.objects.create(debate=round.debate, number=number, **fields, **claim)
-        elif number not in ballot.cited:
-            ballot.cited = [*ballot.cited, number]
-    ballot.save(update_fields=["cited", "probed"])
+            fields = {"debate": round.debate, "round": round, "seat": ballot.seat, "option": ballot.option}
+            made.append(Claim(number=number, **fields, **claim))
+        elif number not in cited:
+            cited.append(number)
+    if cited != ballot.cited:
+        ballot.cited = cited
+        ballot.save(update_fields=["cited"])
+    return made
 
 
 def _plain(text: str) -> str:
