@@ -106,8 +106,9 @@ def test_no_page_of_debates_has_an_accessibility_violation(
 
 def full_picture(page: Page, name: str) -> None:
     """The page scrolls inside: for the picture it is as high as what it holds."""
-    size = dict(page.viewport_size or {})
+    size = page.viewport_size
+    assert size
     height = page.evaluate("(document.querySelector('.page') ?? document.body).scrollHeight") + 60
     page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(height, 6000))})
     picture(page, name)
-    page.set_viewport_size(size)  # type: ignore[arg-type]
+    page.set_viewport_size(size)
