@@ -95,6 +95,14 @@ def test_enqueue_beyond_the_hourly_limit_says_when_to_try_again(settings: Any) -
     assert 3500 < (refusal.value.retry_after or 0) <= 3600
 
 
+def test_enqueue_for_who_keeps_a_budget_of_its_own_knows_no_limit(settings: Any) -> None:
+    settings.RUNS_PER_USER = settings.RUNS_PER_HOUR = 1
+    make_host()
+    alice = make_user()
+    enqueue(alice)
+    assert enqueue(alice, is_limited=False).status == "queued"
+
+
 def test_claim_of_a_worker_that_was_declared_dead_gets_nothing() -> None:
     make_host()
     enqueue(make_user())

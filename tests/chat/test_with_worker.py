@@ -1,6 +1,7 @@
 """A chat through a real runner and the fake Ollama: what was asked, how it was answered, and what the context held."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -94,8 +95,12 @@ def test_a_question_too_long_for_the_context_fails_with_the_figures(
     reply = ask(conversation, "word " * 40_000, runner)  # 200,000 characters
     assert reply.status == Message.Status.FAILED
     assert "400 fit" in reply.error
-    ended = [event for event in events(conversation.topic) if event["type"] == "run.ended"]
-    assert [event["error"] for event in ended] == [reply.error]
+    wait_for(lambda: ends(conversation))  # said once the row is committed
+    assert [event["error"] for event in ends(conversation)] == [reply.error]
+
+
+def ends(conversation: Conversation) -> list[dict[str, Any]]:
+    return [event for event in events(conversation.topic) if event["type"] == "run.ended"]
 
 
 def test_a_reply_that_breaks_off_goes_on_where_it_stopped(
