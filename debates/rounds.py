@@ -71,12 +71,12 @@ def _begin_step(round: Round, step: str) -> bool:
     if not Round.objects.filter(pk=round.pk, step=round.step).update(step=step):
         return False
     round.step = step
+    say(round.debate.topic, {"type": "debate.round", "round": round.number, "kind": round.kind, "step": step})
     if step == "scored":
         _score(round)
     else:
         with one_reading():
             steps.STEPS[step].begin(round)
-    say(round.debate.topic, {"type": "debate.round", "round": round.number, "kind": round.kind, "step": step})
     return True
 
 

@@ -1,11 +1,11 @@
 """Who gets in where: every page, every operation of the API, every kind of topic, asked by everybody.
 
-Alice owns what is asked for, bob is another user, carol is an admin. An address, operation or topic that is missing
-here fails the test that compares these tables with what there is.
+Alice owns what is asked for, bob is another user, carol is an admin. An address, operation or topic that is missing in
+the tables (tests/access.py, and the topics below) fails the test that compares them with what there is.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from lobby.accounts import links
 from lobby.api import api
 from lobby.live.topics import TOPICS
 from monitoring.models import AuditEvent
+from tests.access import OPERATIONS, PAGES, Row
 from tests.debates.rows import make_debate, make_round
 from tests.factories import (
     make_admin,
@@ -36,102 +37,6 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 SECRET = "Zanzibar"  # in all that alice wrote
-
-
-@dataclass(frozen=True)
-class Row:
-    """The statuses that each of them gets, and what is sent."""
-
-    anonymous: int
-    bob: int
-    carol: int
-    alice: int
-    body: dict[str, Any] = field(default_factory=dict)
-
-
-def owned(done: int = 200, **body: Any) -> Row:
-    """An operation on what alice owns. For the others, admins too, it is not there."""
-    return Row(anonymous=401, bob=404, carol=404, alice=done, body=body)
-
-
-def shared(done: int = 200, **body: Any) -> Row:
-    """An operation for everybody who is signed in, on what is his own or everybody's."""
-    return Row(anonymous=401, bob=done, carol=done, alice=done, body=body)
-
-
-PAGE_OF_ALL = Row(anonymous=302, bob=200, carol=200, alice=200)
-PAGE_OF_ALICE = Row(anonymous=302, bob=404, carol=404, alice=200)
-
-PAGES = {
-    "": PAGE_OF_ALL,
-    "chat/": Row(anonymous=302, bob=302, carol=302, alice=302),
-    "chat/new/": PAGE_OF_ALL,
-    "chat/new/<slug:slug>/": PAGE_OF_ALL,
-    "chat/sidebar/": PAGE_OF_ALL,
-    "chat/messages/<uuid:pk>/": PAGE_OF_ALICE,
-    "chat/<uuid:pk>/": PAGE_OF_ALICE,
-    "chat/<uuid:pk>/thread/": PAGE_OF_ALICE,
-    "agents.css": PAGE_OF_ALL,
-    "debates/": PAGE_OF_ALL,
-    "debates/new/": PAGE_OF_ALL,
-    "debates/<uuid:pk>/": PAGE_OF_ALICE,
-    "debates/<uuid:pk>/figures/": PAGE_OF_ALICE,
-    "debates/<uuid:pk>/lanes/": PAGE_OF_ALICE,
-    "debates/<uuid:pk>/print/": PAGE_OF_ALICE,
-    "debates/<uuid:pk>/seats.css": PAGE_OF_ALICE,
-    "shared/debates/<str:key>/": Row(anonymous=404, bob=404, carol=404, alice=404),  # with a key that is none
-    "shared/debates/<str:key>/seats.css": Row(anonymous=404, bob=404, carol=404, alice=404),
-    "sign-in/": Row(anonymous=200, bob=302, carol=302, alice=302),
-    "sign-out/": Row(anonymous=405, bob=405, carol=405, alice=405),
-    "sign-up/": Row(anonymous=404, bob=404, carol=404, alice=404),
-    "password/": PAGE_OF_ALL,
-    "welcome/<str:token>/": Row(anonymous=410, bob=302, carol=302, alice=302),  # with a token that is none
-    "health": Row(anonymous=503, bob=503, carol=503, alice=503),  # no worker runs in this test
-    "metrics": Row(anonymous=404, bob=404, carol=200, alice=404),
-    "api/openapi.json": PAGE_OF_ALL,
-    "api/docs": PAGE_OF_ALL,
-    "api/": Row(anonymous=404, bob=404, carol=404, alice=404),
-}
-
-OPERATIONS = {
-    "GET /api/agents": shared(),
-    "GET /api/agents/{slug}": shared(),
-    "GET /api/runs": shared(),
-    "GET /api/runs/{id}": owned(),
-    "POST /api/runs/{id}/cancel": owned(),
-    "GET /api/conversations": shared(),
-    "POST /api/conversations": shared(201, agent="analyst"),
-    "GET /api/conversations/{id}": owned(),
-    "PATCH /api/conversations/{id}": owned(title="Changed"),
-    "DELETE /api/conversations/{id}": owned(204),
-    "POST /api/conversations/{id}/restore": owned(),
-    "GET /api/conversations/{id}/messages": owned(),
-    "POST /api/conversations/{id}/messages": owned(201, text="Why?"),
-    "GET /api/messages/{id}": owned(),
-    "POST /api/messages/{id}/edit": owned(201, text="Why?"),
-    "POST /api/messages/{id}/regenerate": owned(201, agent="analyst"),
-    "POST /api/messages/{id}/continue": owned(),
-    "POST /api/messages/{id}/retry": owned(),
-    "POST /api/messages/{id}/stop": owned(),
-    "GET /api/debates": shared(),
-    "POST /api/debates": shared(201, question="Why?", options=["Yes", "No"], panel=[{"agent": "analyst"}] * 3),
-    "GET /api/debates/protocols": shared(),
-    "POST /api/debates/estimate": shared(options=["Yes", "No"], panel=[{"agent": "analyst"}] * 3),
-    "GET /api/debates/{id}": owned(),
-    "DELETE /api/debates/{id}": owned(204),
-    "POST /api/debates/{id}/pause": owned(),
-    "POST /api/debates/{id}/resume": owned(),
-    "POST /api/debates/{id}/stop": owned(),
-    "POST /api/debates/{id}/challenge": owned(),
-    "POST /api/debates/{id}/inject": owned(201, kind="evidence", text="It rusts."),
-    "POST /api/debates/{id}/options": owned(options=["Yes", "No"]),
-    "POST /api/debates/{id}/fork": owned(201, after=0),
-    "POST /api/debates/{id}/settle": owned(option="A"),
-    "POST /api/debates/{id}/share": owned(),
-    "DELETE /api/debates/{id}/share": owned(204),
-    "GET /api/debates/{id}/events": owned(),
-    "GET /api/debates/{id}/export": owned(),
-}
 
 
 @dataclass(frozen=True)
