@@ -12,6 +12,7 @@ from random import Random
 from time import monotonic, sleep
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db.models import Max, Min, Q, QuerySet
 from django.db.models.functions import Now
@@ -80,7 +81,9 @@ class Arms:
     def __init__(self, plan: Plan) -> None:
         plan.check()
         self.plan = plan
-        self.owner, _ = User.objects.get_or_create(username=OWNER, defaults={"is_active": False})
+        self.owner, _ = User.objects.get_or_create(
+            username=OWNER, defaults={"is_active": False, "password": make_password(None)}
+        )
         self.voters, self.challengers = _seats(plan)
         self.models: list[str] = []  # that have answered
         self.held: list[tuple[Debate, str]] = []  # with the id of the right option; of whole results alone
