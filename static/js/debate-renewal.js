@@ -39,7 +39,7 @@ export function swap(old, fresh) {
     const same = fresh.querySelector(`details[data-keep="${details.dataset.keep}"]`);
     if (same) same.open = details.open;
   }
-  if (old.isEqualNode(fresh)) return;
+  if (old.isEqualNode(fresh) || old.querySelector("select:focus")) return; // nothing is exchanged under their hands
   const focused = old.contains(document.activeElement) ? signOf(document.activeElement) : "";
   const places = [...old.querySelectorAll(SCROLLING)].map((element) => element.scrollLeft);
   old.replaceWith(fresh);
