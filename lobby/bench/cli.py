@@ -113,6 +113,25 @@ def debates(  # noqa: PLR0913, PLR0917
     report(bench.figures, machine=machine, counts=counts, markdown=markdown, as_json=as_json)
 
 
+@app.command()
+def stage(  # noqa: PLR0913, PLR0917
+    minutes: Annotated[float, typer.Option(min=0.5, help="How long the page is watched.")] = 30,
+    seats: Annotated[int, typer.Option(min=3, max=12, help="Agents that speak at the same time.")] = 7,
+    tokens: Annotated[int, typer.Option(min=30, max=2000, help="Of a speech.")] = 2000,
+    rate: Annotated[float, typer.Option(min=1, help="Tokens per second of each agent.")] = 50,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """What the page of a debate costs the browser that shows it. Needs Chromium, as the browser tests do."""
+    machine = figures.machine()
+    with stack_or_exit(web=1, workers=1) as (stack, doing):
+        from lobby.bench.stage import StageBench  # noqa: PLC0415
+
+        bench = StageBench(stack, minutes, seats, tokens, rate, doing)
+        asyncio.run(bench.run())
+    report(bench.figures, machine=machine, counts={"rounds": bench.rounds_held}, markdown=markdown, as_json=as_json)
+
+
 def numbers(text: str) -> list[int]:
     try:
         found = [int(word) for word in text.split(",")]

@@ -196,13 +196,8 @@ class DebatesBench:
             await asyncio.sleep(self.random.uniform(0.2, 0.8) * self.size.ballot_tokens / self.size.rate)
 
     def script(self, *, tokens: int, seats: int, ballot_tokens: int = 0) -> None:
-        """Each seat votes the same in all rounds, and as many for each answer."""
-        spoken = {"tokens": tokens, "rate": self.size.rate, "json_tokens": ballot_tokens or self.size.ballot_tokens}
-        self.stack.order("reset")
-        self.stack.order("script", **spoken)
-        for seat in range(1, seats + 1):
-            vote = panels.OPTIONS[seat % len(panels.OPTIONS)]
-            self.stack.order("script", containing=panels.name_of(seat), votes=vote, **spoken)
+        ballot_tokens = ballot_tokens or self.size.ballot_tokens
+        script_panel(self.stack, seats=seats, tokens=tokens, json_tokens=ballot_tokens, rate=self.size.rate)
 
     async def hold(
         self,
@@ -288,6 +283,15 @@ class DebatesBench:
 
     def add(self, what: str, unit: str, values: Iterable[float], bar: float | None = None) -> None:
         self.figures.append(Figure(what, unit, list(values), bar))
+
+
+def script_panel(stack: Stack, *, seats: int, **spoken: float) -> None:
+    """What the scripted model says for a panel: each seat votes the same in all rounds, as many for each answer."""
+    stack.order("reset")
+    stack.order("script", **spoken)
+    for seat in range(1, seats + 1):
+        vote = panels.OPTIONS[seat % len(panels.OPTIONS)]
+        stack.order("script", containing=panels.name_of(seat), votes=vote, **spoken)
 
 
 def ratio(course: Course) -> float:

@@ -61,6 +61,11 @@ def start(*, owner: str, question: str, panel: list[Place], rounds_held: int, to
     )
 
 
+def lengthen(debate: Debate, *, rounds_held: int) -> None:
+    """Past the most rounds that an owner may ask for."""
+    Debate.objects.filter(pk=debate.pk).update(max_rounds=rounds_held, max_minutes=24 * 60)
+
+
 def have_ended(debates: Iterable[Debate]) -> bool:
     left = Debate.objects.exclude(status=Debate.Status.ENDED)
     return not left.filter(pk__in=[debate.pk for debate in debates]).exists()
