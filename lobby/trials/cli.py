@@ -1,4 +1,5 @@
-"""The two commands. What runs on Django is imported once its settings can be read, which is when the engine is up."""
+"""The two commands. `lobby up` reads this too, so what they need is imported when they are called; what runs on Django,
+once its settings can be read, which is when the engine is up."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,19 +11,15 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from debates.evaluation.items import SHIPPED, BadItems, Item, choose, read_items
-from debates.evaluation.kept import keep as keep_result
-from debates.evaluation.kept import read_kept
-from debates.simulation import BadPanel, Forecast, Panel, expect
-from debates.simulation.plots import svg as chart
-from debates.simulation.reports import as_group as forecast_as_group
 from lobby.embedded.child import StartFailed
 from lobby.embedded.supervisor import interrupted_by_signals
 from lobby.trials.stack import engine
 
 if TYPE_CHECKING:
     from debates.evaluation.arms import Plan
+    from debates.evaluation.items import Item
     from debates.evaluation.results import Result
+    from debates.simulation import Forecast
 
 errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 WIDTH = 120  # where there is no terminal to ask
@@ -31,8 +28,8 @@ INTERRUPTED = 130
 
 def evaluate(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Annotated[
-        Path, typer.Option(help="Questions as JSONL: id, question, options, answer.", show_default="its own")
-    ] = SHIPPED,
+        Path | None, typer.Option(help="Questions as JSONL: id, question, options, answer.", show_default="its own")
+    ] = None,
     model: Annotated[str, typer.Option(help="Of all seats; by default each agent's own.")] = "",
     agents: Annotated[int, typer.Option(help="Seats of the debate that have a vote.")] = 3,
     rounds: Annotated[int, typer.Option(help="Of the debate, the blind one included.")] = 2,
@@ -91,6 +88,9 @@ def simulate(  # noqa: PLR0913, PLR0917
     svg: Annotated[Path | None, typer.Option(help="Draw the rounds into this file, too.")] = None,
 ) -> None:
     """What a panel of given quality can be expected to reach: simulated agents, and the engine's own mathematics."""
+    from debates.simulation import BadPanel, Panel, expect  # noqa: PLC0415 - `lobby up` need not load it
+    from debates.simulation.reports import as_group  # noqa: PLC0415
+
     try:
         panel = Panel.of(
             agents,
@@ -109,29 +109,36 @@ def simulate(  # noqa: PLR0913, PLR0917
         raise ended(str(error)) from None
     out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)
     out.print(f"{debates:,} debates, rule {rule}, seed {seed}; {panel.words}\n")
-    out.print(forecast_as_group(found))
+    out.print(as_group(found))
     if svg:
         draw(found, path=svg, title=f"{agents} agents, {accuracy:.0%} right alone, {debates:,} debates")
 
 
-def draw(found: Forecast, *, path: Path, title: str) -> None:
+def draw(found: "Forecast", *, path: Path, title: str) -> None:
+    from debates.simulation.plots import svg as chart  # noqa: PLC0415
+
     try:
         path.write_text(chart(found.curve, title=title), encoding="utf-8")
     except OSError as error:
         raise ended(f"--svg: {path} can't be written: {error.strerror}") from None
 
 
-def chosen(data: Path, *, limit: int | None, seed: int) -> list[Item]:
+def chosen(data: Path | None, *, limit: int | None, seed: int) -> list["Item"]:
+    from debates.evaluation.items import SHIPPED, BadItems, choose, read_items  # noqa: PLC0415
+
     if limit is not None and limit < 1:
         raise ended("--limit: at least one question")
     try:
-        return choose(read_items(data), limit=limit, seed=seed)
+        return choose(read_items(data or SHIPPED), limit=limit, seed=seed)
     except BadItems as error:
         raise ended(str(error)) from None
 
 
-def kept(path: Path | None, items: Sequence[Item]) -> list["Result"]:
+def kept(path: Path | None, items: Sequence["Item"]) -> list["Result"]:
     """Of an earlier evaluation of these questions that was cut off."""
+    from debates.evaluation.items import BadItems  # noqa: PLC0415
+    from debates.evaluation.kept import read_kept  # noqa: PLC0415
+
     if path is None:
         return []
     try:
@@ -142,7 +149,7 @@ def kept(path: Path | None, items: Sequence[Item]) -> list["Result"]:
 
 def ask(
     plan: "Plan",
-    items: Sequence[Item],
+    items: Sequence["Item"],
     *,
     results: list["Result"],
     keep: Path | None,
@@ -150,6 +157,7 @@ def ask(
 ) -> list[str]:
     """Adds the results that are whole when it ends, is interrupted or cannot go on; gives the models that answered."""
     from debates.evaluation.arms import Arms, EvaluationFailed  # noqa: PLC0415
+    from debates.evaluation.kept import keep as keep_result  # noqa: PLC0415
 
     known = {result.item.id for result in results}
     try:
