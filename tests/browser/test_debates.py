@@ -1,6 +1,8 @@
 """What somebody does who puts a question before a panel, and watches."""
 
+import os
 import re
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -12,8 +14,9 @@ from debates.models import Debate
 from lobby.embedded.child import Child
 from tests.browser.conftest import picture
 from tests.browser.debating import has_ended, is_streaming, lane, make_panel, start_debate, words_of
-from tests.browser.test_looks import violations
+from tests.browser.test_looks import PHONE, small_targets, violations
 from tests.fake_ollama import FakeOllama, expected_text
+from tests.processes import worker_process
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -74,7 +77,7 @@ def test_reload_and_another_browser_show_the_same_debate(
 
 
 def test_it_pauses_at_the_barrier_and_goes_on(page: Page, worker: Child, fake: FakeOllama) -> None:
-    fake.script(tokens=40, rate=40, votes="Yes")
+    fake.script(tokens=100, rate=20, votes="Yes")
     debate = start_debate(page)
     page.get_by_role("button", name="Pause").click()
     expect(page.locator(".stage-head")).to_contain_text("pausing at the end of this step")
@@ -200,3 +203,31 @@ def test_the_list_and_the_lobby_show_what_goes_on(
     has_ended(stage)
     for watching in (page, lobby):
         expect(watching.locator(".debate-list")).to_contain_text("A: Yes")
+
+
+def test_on_a_phone_a_debate_is_watched_without_scrolling_sideways(
+    open_context: Callable[..., BrowserContext], worker: Child, fake: FakeOllama
+) -> None:
+    phone = open_context(**PHONE).new_page()
+    fake.script(tokens=60, rate=30, votes="Yes")
+    start_debate(phone, "Should the old bridge be closed before winter?")
+    is_streaming(phone)
+    assert small_targets(phone) == []
+    picture(phone, "debates-live-phone")
+    has_ended(phone)
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    assert violations(phone) == []
+
+
+def test_a_worker_that_dies_takes_nothing_along(page: Page, fake: FakeOllama, agent: Agent) -> None:
+    """Attempts begin anew, and no word of the first ones stays."""
+    fake.script(tokens=100, rate=25, votes="Yes")
+    with worker_process() as first:
+        start_debate(page)
+        is_streaming(page)
+        os.kill(first.pid, signal.SIGKILL)
+        first.await_end(patience=5)
+    with worker_process():
+        has_ended(page, seconds=60)
+    for name in ("Analyst", "Skeptic"):
+        expect(lane(page, name).locator(".said .prose").first).to_have_text(expected_text(100).strip())
