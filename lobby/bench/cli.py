@@ -93,6 +93,7 @@ def chaos(  # noqa: PLR0913, PLR0917
 
 @app.command()
 def debates(  # noqa: PLR0913, PLR0917
+    single: Annotated[int, typer.Option(min=1, help="How many by themselves, one after another.")] = 3,
     number: Annotated[int, typer.Option("--debates", min=1, max=30, help="How many at once.")] = 10,
     tokens: Annotated[int, typer.Option(min=30, help="Of a speech.")] = 150,
     ballot_tokens: Annotated[int, typer.Option(min=10, help="Of a ballot.")] = 60,
@@ -107,7 +108,7 @@ def debates(  # noqa: PLR0913, PLR0917
     with stack_or_exit(web=1, workers=1) as (stack, doing):
         from lobby.bench.debates import DebatesBench, Size  # noqa: PLC0415
 
-        bench = DebatesBench(stack, Size(number, tokens, ballot_tokens, rate, kills, lane_rounds), doing)
+        bench = DebatesBench(stack, Size(single, number, tokens, ballot_tokens, rate, kills, lane_rounds), doing)
         asyncio.run(bench.run())
     counts = {"debates": len(bench.courses), "lost": bench.lost, "odd": len(bench.odd), "repeated": bench.repeated}
     report(bench.figures, machine=machine, counts=counts, markdown=markdown, as_json=as_json)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lobby.bench.chaos import compare
+from lobby.bench.debates import Stream, free_since
 from lobby.bench.figures import Figure, as_markdown, percentile
 from lobby.bench.page import Live, is_after
 from lobby.embedded.programs import PROJECT
@@ -78,6 +79,53 @@ def test_chaos_bench_kills_and_loses_nothing() -> None:
         "answers 5xx",
     )
     assert {name: figures[name] for name in nothing} == dict.fromkeys(nothing, 0)
+
+
+@pytest.mark.timeout(300)
+def test_debates_bench_measures_every_figure_and_loses_nothing() -> None:
+    size = ["--single", "1", "--debates", "2", "--tokens", "30", "--ballot-tokens", "20", "--rate", "200"]
+    found = bench("debates", *size, "--kills", "2", "--lane-rounds", "2")
+    assert found["counts"] == {"debates": 5, "lost": 0, "odd": 0, "repeated": 0}
+    samples = {figure["figure"]: figure["samples"] for figure in found["figures"]}
+    assert samples == {
+        "wall time over critical path, 1 debate": 1,
+        "  its wall time": 1,
+        "  critical path of its runs, the model alone": 1,
+        "  the same from claim to end of its longest runs": 1,
+        "first token of a lane after the barrier, 1 debate": 16,
+        "scoring, 5 seats, 3 rounds": 40,
+        "wall time over critical path, 2 debates at once": 2,
+        "  their wall time": 2,
+        "first token of a lane after the barrier, 2 debates at once": 32,
+        "CPU of the worker per debate": 1,
+        "CPU of web per debate": 1,
+        "CPU of PostgreSQL per debate": 1,
+        "first token of a lane after its slot is free, 9 seats on 2 slots": 19,
+        "scoring, 9 seats, 2 rounds": 40,
+        "kill -9 of the only worker to the next first token": 2,
+        "speeches and ballots asked again after they were over": 1,
+        "debates that did not end": 1,
+        "debates with a run too many, too few or not done": 1,
+    }
+    model_alone = medians(found)["  critical path of its runs, the model alone"]
+    assert model_alone == pytest.approx(3 * (29 + 19) / 200 + 29 / 200)
+
+
+@pytest.mark.timeout(300)
+def test_stage_bench_watches_a_page_to_the_end() -> None:
+    found = medians(bench("stage", "--minutes", "0.5", "--seats", "3", "--tokens", "100"))
+    assert found["watched after the first minute"] == 0  # there is no more than half of one
+    assert 0 < found["main thread of the stage, 3 agents at 50 tok/s"] < 100
+    assert found["DOM nodes after the first minute"] > 100
+
+
+def test_lane_could_begin_when_its_barrier_is_down_and_a_slot_is_free() -> None:
+    first = [Stream("q", seat, 0, asked=0.0, first=0.1, ended=float(seat)) for seat in (1, 2)]
+    third = Stream("q", 3, 0, asked=1.1, first=1.2, ended=4.0)
+    after = [Stream("q", seat, 1, asked=4.0 + seat, first=9.0, ended=10.0) for seat in (1, 2)]
+    free = free_since([*after, third, *first], slots=2, began=-1.0)
+    assert free == {(1, 0): -1.0, (2, 0): -1.0, (3, 0): 1.0, (1, 1): 4.0, (2, 1): 4.0}
+    assert free_since(first, slots=1, began=-1.0) == {(1, 0): -1.0, (2, 0): 1.0}
 
 
 def test_percentile_is_the_nearest_rank() -> None:
