@@ -59,13 +59,16 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the options of a command
             has_probes=probe,
             seed=seed,
         )
-        models = ask(plan, items, results=results, keep=keep, doing=doing)
+        models, failure = ask(plan, items, results=results, keep=keep, doing=doing)
     facts = {
         "questions": f"{len(results)} of {len(items)} asked" if len(results) < len(items) else str(len(items)),
-        "asked of": f"{name}: {', '.join(models)}",
+        "asked of": ": ".join(filter(None, [name, ", ".join(models)])),
         "panel": plan.words,
     }
-    report(facts, results, markdown=markdown)
+    if results:
+        report(facts, results, markdown=markdown)
+    if failure or not results:
+        raise ended(failure or "No question was answered")
 
 
 def simulate(  # noqa: PLR0913, PLR0917
@@ -154,12 +157,13 @@ def ask(
     results: list["Result"],
     keep: Path | None,
     doing: Callable[[str], None],
-) -> list[str]:
-    """Adds the results that are whole when it ends, is interrupted or cannot go on; gives the models that answered."""
+) -> tuple[list[str], str]:
+    """Adds the results that are whole when it ends, is interrupted or cannot go on; gives the models that answered, and
+    why it could not go on."""
     from debates.evaluation.arms import Arms, EvaluationFailed  # noqa: PLC0415
     from debates.evaluation.kept import keep as keep_result  # noqa: PLC0415
 
-    known = {result.item.id for result in results}
+    known, failure = {result.item.id for result in results}, ""
     try:
         arms = Arms(plan)
     except EvaluationFailed as error:
@@ -175,15 +179,13 @@ def ask(
         errors.print(f"Interrupted: the report is of {len(results)} questions")
         arms.stop()
     except EvaluationFailed as error:
-        errors.print(str(error), style="bold red")
+        failure = str(error)
     doing("Settling")
     arms.settle()
-    return arms.models
+    return arms.models, failure
 
 
 def report(facts: dict[str, str], results: Sequence["Result"], *, markdown: bool) -> None:
-    if not results:
-        raise ended("No question was answered")
     from debates.evaluation.report import as_group, as_markdown, sections  # noqa: PLC0415
 
     out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)

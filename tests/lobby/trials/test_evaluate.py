@@ -100,6 +100,12 @@ def test_a_host_that_is_none_ends_it_in_one_line(questions: Path) -> None:
     assert "Traceback" not in told
 
 
+def test_a_model_that_the_host_lacks_ends_it_with_the_names_of_those_it_has(fake: FakeOllama, questions: Path) -> None:
+    out, told = (ended := begin("--host", fake.url, "--model", "llama9", "--data", str(questions))).communicate()
+    assert (ended.returncode, out) == (1, "")
+    assert told.splitlines()[-1] == "No model host has the model llama9. There are: fake:latest."
+
+
 def test_it_joins_an_installation_and_leaves_its_hosts_alone(questions: Path) -> None:
     command = [sys.executable, "-m", "lobby.cli", "evaluate", "--host", "http://127.0.0.1:9", "--data", str(questions)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
