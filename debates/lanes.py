@@ -223,7 +223,8 @@ def _ahead(course: Course) -> Iterable[Stretch]:
         return
     challenges = sum(held.kind == Round.Kind.CHALLENGE for held in course.rounds)
     plain = len(course.rounds) - challenges
-    for _ in range(plain, debate.max_rounds):
-        yield Stretch("Then", KIND_WORDS[protocol.then if course.rounds else protocol.first], "ahead", [])
+    for number in range(plain, debate.max_rounds):
+        kind = KIND_WORDS[protocol.then if number else protocol.first]
+        yield Stretch("Then" if number else "First", kind, "ahead", [])
     if challenges < protocol.challenges + debate.challenges_asked:
         yield Stretch("When somebody leads", "challenge", "ahead", [])

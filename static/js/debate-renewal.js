@@ -4,7 +4,7 @@ const SETTLE_MS = 60; // events come in bunches
 
 export class Renewal {
   #timer = 0;
-  #isBusy = false;
+  #underWay = null;
   #again = false;
   isStale = false;
 
@@ -13,23 +13,29 @@ export class Renewal {
   }
 
   soon() {
-    if (this.#isBusy) this.#again = true;
+    if (this.#underWay) this.#again = true;
     else this.#timer ||= setTimeout(() => this.now(), SETTLE_MS);
   }
 
+  /** Under way already: what it fetches may be older than what was done, so once more after it. */
   async now() {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#isBusy = true;
+    while (this.#underWay) await this.#underWay;
+    this.#underWay = this.#fetch();
+    await this.#underWay;
+  }
+
+  async #fetch() {
+    this.#again = false;
     try {
       await this.work();
       this.isStale = false;
     } catch {
       this.isStale = true; // fetched when the connection is back
     }
-    this.#isBusy = false;
+    this.#underWay = null;
     if (this.#again) this.soon();
-    this.#again = false;
   }
 }
 

@@ -108,3 +108,12 @@ def test_bar_of_a_debate_that_is_over_promises_nothing() -> None:
 def test_steps_that_do_not_happen_are_not_shown(is_open: bool, belief: str, steps: int) -> None:
     debate = make_debate(votes=["AAA"], is_open=is_open, belief=belief)
     assert len(bar_of(course_of(debate))[0].parts) == steps
+
+
+def test_bar_of_a_debate_that_has_not_begun_begins_blind() -> None:
+    assert [(title, kind) for title, kind, _ in bar(make_debate(seats=3))] == [
+        ("First", "blind"),
+        ("Then", "exchange"),
+        ("Then", "exchange"),
+        ("When somebody leads", "challenge"),
+    ]
