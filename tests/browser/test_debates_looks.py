@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 from agents.models import Agent
 from debates import sharing
@@ -102,6 +102,18 @@ def test_no_page_of_debates_has_an_accessibility_violation(
         assert (name, page.evaluate("document.documentElement.scrollWidth")) == (name, page.viewport_size["width"])  # type: ignore[index]
         if size == "phone" and name not in ("lobby", "print", "shared"):
             assert (name, small_targets(page)) == (name, [])
+
+
+def test_on_paper_nothing_is_folded_or_cut_off(page: Page, ended: Debate) -> None:
+    page.goto(f"/debates/{ended.pk}/print/")
+    page.emulate_media(media="print")
+    expect(page.get_by_text("The last inspection was in 2019.")).to_be_visible()
+    expect(page.get_by_text("Analyst speaks in round 0.")).to_be_visible()
+    expect(page.get_by_role("link", name="Back to the debate")).to_be_hidden()
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 dots an inch
+    full_picture(page, "debates-paper")
+    cut = "box => box.scrollWidth > box.clientWidth + 1"
+    assert [box.evaluate(cut) for box in page.locator(".scroll-x").all()] == [False] * 3
 
 
 def full_picture(page: Page, name: str) -> None:
