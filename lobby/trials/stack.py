@@ -12,7 +12,7 @@ from lobby.bench.stack import NO_LIMIT, Stack, answers, environment, set_up_djan
 from lobby.embedded import given, postgres, programs, valkey
 from lobby.embedded.child import StartFailed
 from lobby.embedded.home import free_port
-from lobby.embedded.up import MODEL_CONTEXT, MODEL_SLOTS
+from lobby.embedded.up import MODEL_CONTEXT, MODEL_SLOTS, setting
 
 UNLIMITED = {"LOBBY_DEBATES_PER_USER": NO_LIMIT, "LOBBY_DEBATES_PER_HOUR": NO_LIMIT}
 
@@ -20,13 +20,13 @@ UNLIMITED = {"LOBBY_DEBATES_PER_USER": NO_LIMIT, "LOBBY_DEBATES_PER_HOUR": NO_LI
 @contextmanager
 def engine(*, host: str, doing: Callable[[str], None]) -> Iterator[str]:
     """Django set up in this process, and workers that work; gives what to call it. Raises StartFailed."""
-    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"):
+    if setting("DATABASE_URL"):
         yield join(host=host)
         return
     home = Path(tempfile.mkdtemp(prefix="lobby-evaluate-"))
     stack = Stack(home, environment(os.environ, home) | UNLIMITED)
     try:
-        name = start_services(stack, host=host or os.environ.get("OLLAMA_HOST", ""), doing=doing)
+        name = start_services(stack, host=host or setting("OLLAMA_HOST"), doing=doing)
         doing("Preparing the database")
         set_up_django(stack.env)
         first_data()
