@@ -33,7 +33,8 @@ UNCHALLENGED = (*AT_ONCE, "budget")
 def advance(debate_id: UUID) -> None:
     """Take every step that can be taken now."""
     with transaction.atomic():
-        debate = Debate.objects.select_for_update(of=("self",)).select_related("owner").filter(pk=debate_id).first()
+        rows = Debate.objects.select_for_update(of=("self",)).filter(pk=debate_id, status=Debate.Status.RUNNING)
+        debate = rows.select_related("owner").prefetch_related("seats__agent").first()
         while debate and debate.status == Debate.Status.RUNNING and _step_on(debate):
             pass
 
@@ -58,19 +59,26 @@ def _step_on(debate: Debate) -> bool:
 
 def _after(round: Round) -> str:
     order = STEPS_OF[round.kind]
-    return order[order.index(round.step) + 1]
+    following = order[order.index(round.step) + 1]
+    is_probed = round.debate.belief == Debate.Belief.PROBE
+    return "scored" if following == "probe" and not is_probed else following
 
 
 def _begin_round(debate: Debate, *, number: int, kind: str) -> bool:
-    round = Round(debate=debate, number=number, kind=kind, step="")
-    round.save()
-    return _begin_step(round, STEPS_OF[kind][0])
+    round = Round(debate=debate, number=number, kind=kind, step=STEPS_OF[kind][0])
+    round.save(force_insert=True)
+    return _begin(round)
 
 
 def _begin_step(round: Round, step: str) -> bool:
     if not Round.objects.filter(pk=round.pk, step=round.step).update(step=step):
         return False
     round.step = step
+    return _begin(round)
+
+
+def _begin(round: Round) -> bool:
+    step = round.step
     say(round.debate.topic, {"type": "debate.round", "round": round.number, "kind": round.kind, "step": step})
     if step == "scored":
         _score(round)

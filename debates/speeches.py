@@ -52,8 +52,9 @@ READERS: dict[str, Callable[[Speech, str], Any]] = {  # of those that are JSON
 def begin(round: Round, *, seats: Iterable[Seat], kind: str) -> None:
     """Have seats speak at the same time."""
     for seat in by_model(seats):
-        speech = Speech.objects.create(round=round, seat=seat, kind=kind)
-        _write(speech, ASKS[kind](speech))
+        speech = Speech(round=round, seat=seat, kind=kind)
+        _ask(speech, ASKS[kind](speech))
+        speech.save(force_insert=True)
         say(round.debate.topic, begun(speech))
 
 
@@ -63,7 +64,8 @@ def by_model(seats: Iterable[Seat]) -> list[Seat]:
     return sorted(seats, key=lambda seat: (seat.model not in loaded, seat.model, seat.position))
 
 
-def _write(speech: Speech, ask: Ask) -> None:
+def _ask(speech: Speech, ask: Ask) -> None:
+    """Not saved here."""
     try:
         speech.run = enqueue(
             ask,
@@ -75,7 +77,6 @@ def _write(speech: Speech, ask: Ask) -> None:
         )
     except Refused as refusal:
         speech.status, speech.error = Speech.Status.FAILED, refusal.message
-    speech.save(update_fields=["run", "status", "error", "repairs"])
 
 
 def enqueue(  # noqa: PLR0913  (who asks what of whom for which row)
@@ -144,7 +145,8 @@ def _outcome(speech: Speech, run: Run) -> dict[str, Any] | None:
 def _repair(speech: Speech, *, text: str, problem: str) -> dict[str, Any] | None:
     if speech.repairs < MOST_REPAIRS:
         speech.repairs += 1
-        _write(speech, prompts.repair_json(speech, text=text, problem=problem))
+        _ask(speech, prompts.repair_json(speech, text=text, problem=problem))
+        speech.save(update_fields=["run", "status", "error", "repairs"])
         if speech.status == Speech.Status.WAITING:
             return None
     return {"status": Speech.Status.FAILED, "text": text, "error": f"Its JSON could not be read: {problem}"}

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import shorten
 
+from django.db import connection
 from django.db.models import Max
 
 from agents.models import Agent
 from debates import prompts, speeches, voting
 from debates.events import say
-from debates.models import Ballot, Claim, Debate, Injection, Probe, Round, Seat, Speech
+from debates.models import Claim, Debate, Injection, Round, Seat, Speech
 
 Kind = Speech.Kind
 Role = Agent.Role
@@ -18,13 +19,20 @@ LETTERS = "ABCDEFGH"  # ids of options, as the page shows them
 MOST_OPTIONS = 6
 
 
+# Asked whenever a run ends, and four times for every step: as text, for it takes longer to compose than to answer.
+WAITING = """
+SELECT EXISTS (SELECT FROM debates_speech WHERE round_id = %(round)s AND status = 'waiting')
+    OR EXISTS (SELECT FROM debates_ballot WHERE round_id = %(round)s AND status = 'waiting')
+    OR EXISTS (SELECT FROM debates_probe JOIN debates_ballot ON debates_ballot.id = ballot_id
+                WHERE round_id = %(round)s AND NOT is_over)
+"""
+
+
 def is_waiting(round: Round) -> bool:
     """The barrier is up: somebody has not spoken or voted yet."""
-    return (
-        round.speeches.filter(status=Speech.Status.WAITING).exists()
-        or round.ballots.filter(status=Ballot.Status.WAITING).exists()
-        or Probe.objects.filter(ballot__round=round, is_over=False).exists()
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, {"round": round.pk})
+        return bool(cursor.fetchone()[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,8 @@ def seat_of(debate: Debate, role: str) -> Seat | None:
 
 
 def _seats(debate: Debate) -> list[Seat]:
-    return list(debate.seats.select_related("agent"))
+    """Read once, where who asks has them with the debate."""
+    return list(debate.seats.all())
 
 
 def _speak(round: Round) -> None:
@@ -145,11 +154,6 @@ def _judge(round: Round) -> None:
     voting.begin(round, seats=[judge] if judge else [], is_judgement=True)
 
 
-def _probe(round: Round) -> None:
-    if round.debate.belief == Debate.Belief.PROBE:
-        voting.begin_probes(round)
-
-
 def _rank(round: Round) -> None:
     speeches.begin(round, seats=voters(round.debate), kind=Kind.RANKING)
 
@@ -165,7 +169,7 @@ STEPS: dict[str, Step] = {
     "statistics": Step(_by_role(Role.MODERATOR, Kind.STATISTICS)),
     "ranking": Step(_rank),
     "ballot": Step(_vote),
-    "probe": Step(_probe),
+    "probe": Step(voting.begin_probes),
     "judge": Step(_judge),
     "scored": Step(_nothing),
     "verdict": Step(_by_role(Role.MODERATOR, Kind.VERDICT)),

@@ -26,22 +26,23 @@ def begin(round: Round, *, seats: list[Seat], is_judgement: bool = False) -> Non
     )
     for seat in by_model(seats):
         letters = prompts.shuffle_letters(round.debate, seat)
-        ballot = Ballot.objects.create(round=round, seat=seat, letters=letters, is_judgement=is_judgement)
+        ballot = Ballot(round=round, seat=seat, letters=letters, is_judgement=is_judgement)
         if seat.pk in failed:
-            ballots.abstain(ballot, f"Its speech failed: {failed[seat.pk]}"[:200])
-            continue
-        _ask(ballot, prompts.judgement(ballot) if is_judgement else prompts.ballot(ballot))
+            refusal = f"Its speech failed: {failed[seat.pk]}"
+        else:
+            refusal = _ask(ballot, prompts.judgement(ballot) if is_judgement else prompts.ballot(ballot))
+        if refusal:
+            ballot.status, ballot.abstention = Ballot.Status.ABSTAINED, refusal[: ballots.LONGEST_REASON]
+        ballot.save(force_insert=True)
 
 
-def _ask(ballot: Ballot, ask: Ask) -> bool:
-    """False: no host takes it, so it abstains."""
+def _ask(ballot: Ballot, ask: Ask) -> str:
+    """Not saved here. Why no host takes it, if none does."""
     try:
         ballot.run = enqueue(ask, purpose=PURPOSE, subject=ballot, seat=ballot.seat, debate=ballot.round.debate)
     except Refused as refusal:
-        ballots.abstain(ballot, refusal.message)
-        return False
-    ballot.save(update_fields=["run", "repairs"])
-    return True
+        return refusal.message
+    return ""
 
 
 def settle(run: Run) -> None:
@@ -66,7 +67,11 @@ def _is_asked_again(ballot: Ballot, run: Run) -> bool:
         return False
     if ballot.repairs < MOST_REPAIRS:
         ballot.repairs += 1
-        return _ask(ballot, prompts.repair(ballot, text=run.text, problem=problem))
+        refusal = _ask(ballot, prompts.repair(ballot, text=run.text, problem=problem))
+        if not refusal:
+            ballot.save(update_fields=["run", "repairs"])
+            return True
+        problem = refusal
     ballot.error = problem
     ballots.abstain(ballot, "unparsed")
     return False

@@ -10,7 +10,7 @@ from debates.prompts.claims import all_claims
 from tests.debates.pump import Script, end, launch, make_panel, waiting
 
 pytestmark = pytest.mark.django_db
-WRITES_OF_A_SEAT = 3  # its speech or ballot, the run, and the one put into the other
+WRITES_OF_A_SEAT = 2  # its speech or ballot, and the run
 
 
 def queries_of_the_next_step(debate: Debate, *, after: tuple[int, str], seats: int) -> int:
