@@ -15,7 +15,7 @@ from django.db.models import Prefetch
 
 from debates import rounds, speeches, voting
 from debates.models import Ballot, Debate, Round, Speech
-from debates.protocols import STEPS_OF
+from debates.protocols import STEPS_OF, steps_of
 from debates.revealed import panel_ballots
 
 Kind = Speech.Kind
@@ -68,8 +68,8 @@ def _rising(told: Iterable[Told], *, since: datetime) -> Iterator[tuple[datetime
 
 
 def _of_round(round: Round) -> Iterator[Told]:
-    steps = STEPS_OF[round.kind]
-    for step in [*takewhile(lambda step: step != round.step, steps), round.step]:
+    passed = takewhile(lambda step: step != round.step, STEPS_OF[round.kind])
+    for step in [*(step for step in passed if step in steps_of(round)), round.step]:
         if step == "scored":
             yield from _scoring(round)
         else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agents.models import Agent
-from debates.models import Round
+from debates.models import Debate, Round
 
 Kind = Round.Kind
 Role = Agent.Role
@@ -24,6 +24,12 @@ STEPS_OF: Mapping[str, tuple[str, ...]] = {
     Kind.REBUTTAL: ("speech", "scored"),
     Kind.CLOSING: ("speech", "judge", "scored"),
 }
+
+
+def steps_of(round: Round) -> tuple[str, ...]:
+    """Probes are taken only where the debate asks for them."""
+    is_probed = round.debate.belief == Debate.Belief.PROBE
+    return tuple(step for step in STEPS_OF[round.kind] if step != "probe" or is_probed)
 
 
 class Sees(Enum):

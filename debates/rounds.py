@@ -21,7 +21,7 @@ from debates.costs import runs_of, spent
 from debates.events import say
 from debates.models import Ballot, Debate, Probe, Round, Speech
 from debates.prompts import one_reading
-from debates.protocols import PROTOCOLS, STEPS_OF, Protocol
+from debates.protocols import PROTOCOLS, STEPS_OF, Protocol, steps_of
 from debates.votes import rounds_of, settings_of
 
 UNFINISHED = (Run.Status.QUEUED, Run.Status.RUNNING)
@@ -58,10 +58,8 @@ def _step_on(debate: Debate) -> bool:
 
 
 def _after(round: Round) -> str:
-    order = STEPS_OF[round.kind]
-    following = order[order.index(round.step) + 1]
-    is_probed = round.debate.belief == Debate.Belief.PROBE
-    return "scored" if following == "probe" and not is_probed else following
+    order = steps_of(round)
+    return order[order.index(round.step) + 1]
 
 
 def _begin_round(debate: Debate, *, number: int, kind: str) -> bool:

@@ -1,4 +1,4 @@
-"""Starts the product on empty data with its own model, has a few conversations, and takes the picture of one."""
+"""Starts the product on empty data with its own model, has a few conversations and a debate, and takes their pictures."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
 from lobby.embedded.home import free_port  # noqa: E402
 from tests.chromium import find  # noqa: E402
 
-PICTURE = PROJECT / "docs" / "chat.png"
+CHAT, STAGE = PROJECT / "docs" / "chat.png", PROJECT / "docs" / "debate.png"
 STARTING = 120  # seconds
 PATIENCE = 25  # seconds for an answer: a small model may not find an end
 ASKED = [
@@ -28,6 +28,8 @@ ASKED = [
     ("pragmatist", "Name three reasons to write things down."),
 ]
 SHOWN = ("assistant", "Write a short Python function that checks whether a word is a palindrome, and explain it.")
+DEBATED = ("Should a small town build a public swimming pool or a library?", "A swimming pool\nA library")
+DEBATING = 300  # seconds until a second round is on
 TRIES = 6  # until that answer holds code and has an end
 
 
@@ -96,12 +98,28 @@ def take(link: str) -> None:
                 break
         page.get_by_label("Your question").blur()
         page.mouse.move(0, 0)
-        PICTURE.parent.mkdir(exist_ok=True)
-        page.screenshot(path=PICTURE)
+        page.screenshot(path=CHAT)
+        debate(page)
+        page.screenshot(path=STAGE)
         browser.close()
+
+
+def debate(page: Page) -> None:
+    """Until seats speak with the first votes behind them."""
+    page.set_viewport_size({"width": 1280, "height": 1900})
+    page.goto("/debates/new/")
+    page.get_by_label("Question", exact=True).fill(DEBATED[0])
+    page.get_by_label("Options, one per line").fill(DEBATED[1])
+    page.get_by_label("Speech, tokens").fill("90")
+    page.get_by_role("button", name="Start the debate").click()
+    page.wait_for_url(re.compile(r"/debates/[0-9a-f]{8}-"))
+    expect(page.get_by_text("Round 1", exact=True).first).to_be_visible(timeout=DEBATING * 1000)
+    speaking = page.locator(".lane lobby-reply[aria-busy=true] .prose.live p")
+    expect(speaking.first).to_be_visible(timeout=DEBATING * 1000)
+    page.wait_for_timeout(2_000)  # a few words more
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="lobby-pictures-") as home, lobby(home) as link:
         take(link)
-    print(f"Wrote {PICTURE.relative_to(PROJECT)}.")
+    print(f"Wrote {CHAT.relative_to(PROJECT)} and {STAGE.relative_to(PROJECT)}.")
