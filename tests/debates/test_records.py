@@ -1,4 +1,3 @@
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle, islice
@@ -229,7 +228,6 @@ def test_ten_thousand_settled_ballots_are_read_in_one_query_each() -> None:
         lambda: panel_correlation(["one", "two", "three"]),
         lambda: calibrations(["one", "two", "three"]),
     )
-    began = time.perf_counter()
     for read in reads:
         with CaptureQueriesContext(connection) as asked:
             read()
@@ -237,4 +235,3 @@ def test_ten_thousand_settled_ballots_are_read_in_one_query_each() -> None:
     assert sum(record.ballots for record in records_by_model().values()) == 10_000
     calibrate(["one", "two", "three"])
     assert {row.model: row.ballots for row in Calibration.objects.all()} == {"one": 4000, "two": 3000, "three": 3000}
-    assert time.perf_counter() - began < 5
