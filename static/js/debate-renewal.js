@@ -39,7 +39,7 @@ export class Renewal {
   }
 }
 
-/** Put a fresh element in an old one's place; what is open, focused or scrolled in it stays so. */
+/** Put a fresh element in an old one's place; what is open, focused, scrolled or half asked for in it stays so. */
 export function swap(old, fresh) {
   for (const details of old.querySelectorAll("details[data-keep]")) {
     const same = fresh.querySelector(`details[data-keep="${details.dataset.keep}"]`);
@@ -48,6 +48,8 @@ export function swap(old, fresh) {
   if (old.isEqualNode(fresh) || old.querySelector("select:focus")) return; // nothing is exchanged under their hands
   const focused = old.contains(document.activeElement) ? signOf(document.activeElement) : "";
   const places = [...old.querySelectorAll(SCROLLING)].map((element) => element.scrollLeft);
+  const asked = old.querySelector("[data-asked]"); // its second click is on the way
+  if (asked) fresh.querySelector(signOf(asked))?.replaceWith(asked);
   old.replaceWith(fresh);
   fresh.querySelectorAll(SCROLLING).forEach((element, at) => (element.scrollLeft = places[at] ?? 0));
   if (focused) fresh.querySelector(focused)?.focus();
@@ -60,6 +62,7 @@ function signOf(element) {
   if (id) return `#${CSS.escape(id)}`;
   if (dataset.do) return dataset.do === "pause" || dataset.do === "resume" ? "[data-do=resume], [data-do=pause]" : `[data-do="${dataset.do}"]`;
   if (dataset.open) return `[data-open="${dataset.open}"]`;
+  if ("delete" in dataset) return "[data-delete]";
   if (element.localName === "summary") return `[data-keep="${element.parentElement.dataset.keep}"] > summary`;
   return element.ariaLabel ? `[aria-label="${CSS.escape(element.ariaLabel)}"]` : "";
 }
