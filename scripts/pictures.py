@@ -113,7 +113,7 @@ def debate(page: Page) -> None:
     page.get_by_label("Speech, tokens").fill("90")
     page.get_by_role("button", name="Start the debate").click()
     page.wait_for_url(re.compile(r"/debates/[0-9a-f]{8}-"))
-    expect(page.get_by_text("Round 1", exact=True).first).to_be_visible(timeout=DEBATING * 1000)
+    expect(page.locator(".round-bar > .is-now")).to_contain_text("Round 1", timeout=DEBATING * 1000)
     speaking = page.locator(".lane lobby-reply[aria-busy=true] .prose.live p")
     expect(speaking.first).to_be_visible(timeout=DEBATING * 1000)
     page.wait_for_timeout(2_000)  # a few words more
