@@ -1,4 +1,4 @@
-"""Starts the product on empty data with its own model, has a few conversations and a debate, and takes their pictures."""
+"""Starts the product on empty data with its own model, has a few conversations and a debate, and takes pictures."""
 
 import os
 import re
