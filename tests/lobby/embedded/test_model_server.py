@@ -32,6 +32,7 @@ from tests.lobby.embedded.model_servers import (
 from tests.waiting import wait_for
 
 STORY = user("Write a very long story.")
+ENDLESS = {"temperature": 0, "num_predict": -1}  # the likeliest story goes in circles; one by chance may end
 BALLOT = {
     "type": "object",
     "properties": {
@@ -168,7 +169,7 @@ def is_busy(server: ModelServer) -> bool:
 
 
 def test_a_client_that_leaves_while_it_waits_is_never_answered(narrow: ModelServer) -> None:
-    with closing(narrow.begin_chat(messages=STORY)) as connection:
+    with closing(narrow.begin_chat(messages=STORY, options=ENDLESS)) as connection:
         assert connection.getresponse().readline()
         with closing(narrow.begin_chat(messages=user("say a very long story too"))) as waiting:
             waiting.sock.settimeout(0.2)
@@ -341,7 +342,7 @@ def test_the_runner_answers_nobody_without_its_key(server: ModelServer) -> None:
 def test_it_ends_at_once_when_told_to_even_while_it_speaks() -> None:
     with process(*COMMAND) as child:
         server = ModelServer(child, address(child))
-        with closing(server.begin_chat(messages=STORY)) as connection:
+        with closing(server.begin_chat(messages=STORY, options=ENDLESS)) as connection:
             answer = connection.getresponse()
             assert answer.readline()
             runner = server.runner
