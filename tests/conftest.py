@@ -48,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     for server in reversed(started):
         server.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    if home != Path():  # pytest gave up before it was configured: that would be the current folder
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
