@@ -5,7 +5,9 @@ environment.
 """
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -49,3 +51,23 @@ def choice(name: str, default: str, *, among: set[str]) -> str:
     if value not in among:
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(sorted(among))}, not {value!r}")
     return value
+
+
+def address(name: str) -> str:
+    """`http(s)://host[:port][/path]` without a slash at the end, or nothing."""
+    value = text(name).rstrip("/")
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.username
+    except ValueError:  # a port that is no number
+        good = False
+    if value and not good:
+        raise ImproperlyConfigured(f"{name} must be an address such as https://lobby.example, not {value!r}")
+    return value
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(word) for word in words(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be networks such as 10.0.0.0/8, separated by commas: {error}") from None

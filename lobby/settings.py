@@ -12,7 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
-from lobby import env
+from lobby import env, mail
 from lobby.logs import add_request
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -152,6 +152,16 @@ CELERY_BEAT_SCHEDULE = {
     "render-missed": {"task": "chat.tasks.render_missed", "schedule": 60, "options": {"expires": 60}},
     "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
 }
+
+SITE_URL = env.address("LOBBY_URL")  # where people find us, for links in mails and webhooks; empty: no links
+MAIL = mail.read_server(env.text("LOBBY_EMAIL_URL"))  # None: no mail is sent, and what needs it is not offered
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if MAIL else 'dummy'}.EmailBackend"
+EMAIL_TIMEOUT = 10
+if MAIL:
+    EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL.host, MAIL.port, MAIL.user, MAIL.password
+    EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL.starts_tls, MAIL.is_tls
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("LOBBY_EMAIL_FROM", "Agent Lobby <lobby@localhost>")
+WEBHOOK_NETWORKS = env.networks("LOBBY_WEBHOOK_NETWORKS")  # private ones that webhooks may be sent to
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
