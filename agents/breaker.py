@@ -92,7 +92,7 @@ class Breakers:
             states = await self._redis.hgetall(KEY)  # type: ignore[misc]
         except RedisError:
             return Gates({}, now=time.time())
-        return Gates({name.decode(): _decode(value) for name, value in states.items()}, now=time.time())
+        return gates_of(states)
 
     async def allow_probes(self, host: UUID) -> None:
         """The host is back: half open at once instead of at the end of its pause."""
@@ -118,6 +118,11 @@ class Breakers:
             pipe.multi()  # type: ignore[no-untyped-call]
             pipe.hset(KEY, name, orjson.dumps(asdict(after)).decode())
             await pipe.execute()
+
+
+def gates_of(states: Mapping[bytes, bytes]) -> "Gates":
+    """What the hash at KEY holds allows now."""
+    return Gates({name.decode(): _decode(raw) for name, raw in states.items()}, now=time.time())
 
 
 def _decode(raw: bytes) -> State:

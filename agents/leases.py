@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from agents import runs
 from agents.models import Run, Worker
+from lobby.live import tally
 
 HEARTBEAT_SECONDS = 3
 LEASE_SECONDS = 15
@@ -55,6 +56,7 @@ def reap() -> list[Run]:
     gone = [worker.pk for worker in Worker.objects.filter(machine=machine()) if not _is_alive(worker.pid)]
     deleted, _ = Worker.objects.filter(dead | Q(pk__in=gone)).delete()
     requeued = runs.requeue_abandoned(live_workers=Worker.objects.values_list("pk", flat=True))
+    tally.count("runs_reaped", len(requeued))
     if deleted:
         runs.announce_recent_ends()
     return requeued

@@ -67,6 +67,7 @@ class Debate(models.Model):
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="debate_list"),
             models.Index(fields=["created_at"], condition=models.Q(status="running"), name="debate_running"),
+            models.Index(fields=["-ended_at"], name="debate_by_end"),  # the dashboard's last day
         ]
 
     def __str__(self) -> str:

@@ -14,6 +14,7 @@ from ninja.renderers import BaseRenderer
 from ninja.security import django_auth
 
 from agents.errors import Refused
+from lobby.live import tally
 from lobby.problems import problem
 
 PROBLEM = {
@@ -95,6 +96,8 @@ api.add_router("", "debates.api.router")
 
 @api.exception_handler(Refused)
 def refused(request: HttpRequest, error: Refused) -> HttpResponse:
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        tally.count("limits_hit")
     return problem(error.status, error.message, kind=error.kind, retry_after=error.retry_after)
 
 

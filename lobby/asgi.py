@@ -23,7 +23,7 @@ from lobby.garbage import keep_what_is_there  # noqa: E402
 django = Door(get_wsgi_application(), threads=8, longest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 from agents.consumers import LiveConsumer  # noqa: E402  (the apps are ready from here on)
-from lobby.live import sse  # noqa: E402
+from lobby.live import reports, sse  # noqa: E402
 
 event_stream = AuthMiddlewareStack(sse.application)
 
@@ -36,6 +36,7 @@ async def http(scope, receive, send):  # type: ignore[no-untyped-def]
 application = ProtocolTypeRouter(
     {
         "http": http,
+        "lifespan": reports.lifespan,
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([path("ws/", LiveConsumer.as_asgi())]))),
     }
 )

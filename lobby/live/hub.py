@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 import structlog
+from django.db import Error
 from redis.exceptions import RedisError
 
+from lobby.database import in_database
+from lobby.live import topics
 from lobby.live.connections import async_redis
 from lobby.live.outbox import Outbox
 from lobby.live.streams import FIELD, START, Cursor, format_cursor, key, parse_cursor
@@ -19,6 +23,7 @@ log = structlog.get_logger()
 
 BLOCK_MS = 20_000
 RETRY_SECONDS = 0.5
+RENEW_SECONDS = 3.0
 
 
 class Hub:
@@ -32,6 +37,7 @@ class Hub:
         self._outboxes: defaultdict[str, set[Outbox]] = defaultdict(set)
         self._positions: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
     async def watch(self, topic: str, outbox: Outbox) -> None:
         """From now on every event of the topic goes to the outbox. Raises RedisError if Redis is away."""
@@ -43,6 +49,8 @@ class Hub:
             self._task = asyncio.create_task(self._read())
         elif not known:
             await self._ring()
+        if self._renewals() and (self._renewing is None or self._renewing.done()):
+            self._renewing = asyncio.create_task(self._renew())
 
     def unwatch(self, topic: str, outbox: Outbox) -> None:
         outboxes = self._outboxes.get(topic)
@@ -52,6 +60,11 @@ class Hub:
         if not outboxes:
             del self._outboxes[topic]
             self._positions.pop(topic, None)
+
+    @property
+    def readers(self) -> int:
+        """Sockets and event streams that are open: each watches its user's topic, if no other."""
+        return len(set().union(*self._outboxes.values()))
 
     async def tail(self, topic: str) -> Cursor:
         """The last entry of the topic's stream; START if there is none."""
@@ -101,11 +114,24 @@ class Hub:
             for outbox in outboxes:
                 outbox.put(topic, at, fields[FIELD])
 
+    def _renewals(self) -> list[tuple[Callable[[str], None], str]]:
+        found = [topics.split(topic) for topic in self._outboxes]
+        return [(kind.renew, ident) for kind, ident in filter(None, found) if kind.renew]
+
+    async def _renew(self) -> None:
+        while renewals := self._renewals():
+            for renew, ident in renewals:
+                try:
+                    await in_database(renew, ident)
+                except (RedisError, Error) as error:
+                    log.warning("topic_not_renewed", error=str(error))
+            await asyncio.sleep(RENEW_SECONDS)
+
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        for task in filter(None, (self._task, self._renewing)):
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await task
         await self._redis.aclose()
         await self._reader.aclose()
 

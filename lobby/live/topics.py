@@ -13,11 +13,13 @@ class Topic:
     """`may_attach(user, id)` is asked on every attach; `snapshot(id)` is what the database knows.
 
     A snapshot's `runs` each carry the `cursor` of the last delta their text holds; what came after the earliest of
-    them is replayed.
+    them is replayed. `renew(id)`, where there is one, is called every few seconds in each process in which somebody
+    listens, and only then.
     """
 
     may_attach: Callable[[Any, str], bool]
     snapshot: Callable[[str], Snapshot]
+    renew: Callable[[str], None] | None = None
 
 
 # What concerns one user in all open pages: the side bar's news, the session's end.
