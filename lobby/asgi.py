@@ -20,7 +20,9 @@ from django.urls import path  # noqa: E402
 from lobby.door import Door  # noqa: E402
 from lobby.garbage import keep_what_is_there  # noqa: E402
 
-django = Door(get_wsgi_application(), threads=8, longest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+wsgi = get_wsgi_application()
+django = Door(wsgi, threads=8, longest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+probes = Door(wsgi, threads=2, longest=0)  # its own, so that health is told while the others wait for a database
 
 from agents.consumers import LiveConsumer  # noqa: E402  (the apps are ready from here on)
 from lobby.live import reports, sse  # noqa: E402
@@ -29,7 +31,10 @@ event_stream = AuthMiddlewareStack(sse.application)
 
 
 async def http(scope, receive, send):  # type: ignore[no-untyped-def]
-    door = event_stream if sse.matches(scope["path"]) else django
+    if scope["path"].startswith("/health"):
+        door = probes
+    else:
+        door = event_stream if sse.matches(scope["path"]) else django
     await door(scope, receive, send)
 
 

@@ -1,8 +1,10 @@
 from django.urls import path
 
-from monitoring import views
+from monitoring import probes, views
 
 urlpatterns = [
-    path("health", views.health, name="health"),
+    path("health", probes.health, name="health"),
+    path("health/live", probes.live, name="health-live"),
+    path("health/ready", probes.readiness, name="health-ready"),
     path("metrics", views.metrics, name="metrics"),
 ]

@@ -1,20 +1,9 @@
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
-
-from monitoring.health import checks
-
-
-@never_cache
-@require_safe
-def health(request: HttpRequest) -> HttpResponse:
-    """200 if questions can be answered, else 503; which part is missing, and no more, is for everybody to see."""
-    found = checks()
-    is_well = all(found.values())
-    return JsonResponse({"status": "ok" if is_well else "failing", "checks": found}, status=200 if is_well else 503)
 
 
 @never_cache

@@ -2,53 +2,131 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
 
 from agents.models import Host, Worker
 from tests.factories import make_host
+from tests.listening import Answer, listening, replying, silent
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
-WELL = {"database": True, "redis": True, "worker": True, "host": True}
-
-
-def make_worker(*, silent: int = 0) -> Worker:
-    """A worker that was last seen `silent` seconds ago."""
-    return Worker.objects.create(machine="here", pid=1, seen_at=Now() - timedelta(seconds=silent))
+NAMES = ["database", "migrations", "worker", "host", "redis"]
 
 
-def health(client: Client) -> tuple[int, dict[str, bool]]:
-    answer = client.get("/health")
-    return answer.status_code, answer.json()["checks"]
+def make_worker(*, silent_for: int = 0) -> Worker:
+    """A worker that was last seen so many seconds ago."""
+    return Worker.objects.create(machine="here", pid=1, seen_at=Now() - timedelta(seconds=silent_for))
+
+
+def asked_host(*, seconds_ago: int = 1, **fields: Any) -> Host:
+    host = make_host(**fields)
+    Host.objects.filter(pk=host.pk).update(probed_at=Now() - timedelta(seconds=seconds_ago))
+    return host
+
+
+def reasons(client: Client) -> dict[str, str]:
+    """What is not well and why; that the status agrees is looked at here."""
+    answer = client.get("/health/ready")
+    missing = {name: each["reason"] for name, each in answer.json()["checks"].items() if not each["ok"]}
+    assert answer.status_code == (503 if missing else 200)
+    return missing
 
 
 def test_all_is_well_when_a_worker_and_a_host_are_there(client: Client) -> None:
     make_worker()
-    make_host()
+    asked_host()
 
-    answer = client.get("/health")
+    answer = client.get("/health/ready")
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "checks": WELL})
+    checks = answer.json()["checks"]
+    assert (answer.status_code, answer.json()["status"], list(checks)) == (200, "ok", NAMES)
+    assert {(each["ok"], each["reason"]) for each in checks.values()} == {(True, "")}
     assert "no-store" in answer["Cache-Control"]
 
 
-def test_missing_worker_is_named(client: Client) -> None:
-    make_host()
+def test_short_form_names_the_parts(client: Client) -> None:
+    asked_host()
 
-    assert health(client) == (503, WELL | {"worker": False})
+    answer = client.get("/health")
 
-
-def test_worker_that_is_silent_for_longer_than_its_lease_is_missing(client: Client) -> None:
-    make_host()
-    make_worker(silent=16)
-
-    assert health(client) == (503, WELL | {"worker": False})
+    expected = {"database": True, "migrations": True, "worker": False, "host": True, "redis": True}
+    assert (answer.status_code, answer.json()) == (503, {"status": "failing", "checks": expected})
 
 
-@pytest.mark.parametrize("fields", [{"state": Host.State.DOWN}, {"state": Host.State.UNKNOWN}, {"is_enabled": False}])
-def test_host_that_is_not_up_or_switched_off_does_not_count(client: Client, fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize("silent_for", [None, 16])
+def test_worker_that_is_missing_or_silent_for_longer_than_its_lease_is_told(
+    client: Client, silent_for: int | None
+) -> None:
+    asked_host()
+    if silent_for:
+        make_worker(silent_for=silent_for)
+
+    assert reasons(client) == {"worker": "No worker was seen in the last 15 s."}
+
+
+@pytest.mark.parametrize("fields", [{"is_enabled": False}, {"is_draining": True}])
+def test_host_that_takes_nothing_does_not_count(client: Client, fields: dict[str, Any]) -> None:
     make_worker()
-    make_host(**fields)
+    asked_host(**fields)
 
-    assert health(client) == (503, WELL | {"host": False})
+    assert reasons(client) == {"host": "No model host is switched on."}
+
+
+def test_host_that_was_found_down_does_not_count(client: Client) -> None:
+    make_worker()
+    asked_host(state=Host.State.DOWN)
+
+    assert reasons(client) == {"host": "No model host answers, of 1."}
+
+
+VERSION = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"version":"0.12.10"}'
+HTML = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"
+
+
+@pytest.mark.parametrize(("answer", "is_well"), [(replying(VERSION), True), (replying(HTML), False), (silent, False)])
+def test_hosts_that_nobody_asked_lately_are_asked(client: Client, answer: Answer, is_well: bool) -> None:
+    """As when beat is away: what was found long ago says nothing."""
+    make_worker()
+    with listening(silent) as hanging, listening(answer) as listener:
+        asked_host(base_url=hanging.url, seconds_ago=70)
+        asked_host(base_url=listener.url, seconds_ago=70)
+        missing = reasons(client)
+
+    assert missing == ({} if is_well else {"host": "No model host answers, of 2."})
+
+
+def test_migration_that_is_not_applied_is_told(client: Client) -> None:
+    make_worker()
+    asked_host()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_migrations SET app = 'gone' WHERE app = 'agents' AND name = '0001_initial'")
+        missing = reasons(client)
+        cursor.execute("UPDATE django_migrations SET app = 'agents' WHERE app = 'gone'")
+
+    assert missing == {"migrations": "Migrations that are not applied: 1. Run `python manage.py first_run`."}
+
+
+def test_database_without_tables_is_told(client: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_migrations RENAME TO elsewhere")
+        missing = reasons(client)["migrations"]
+        cursor.execute("ALTER TABLE elsewhere RENAME TO django_migrations")
+
+    assert missing == "The database lacks tables. Run `python manage.py first_run`."
+
+
+def test_being_alive_needs_nothing(client: Client, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        answer = client.get("/health/live")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
+def test_probes_come_by_plain_http_under_any_name(client: Client, settings: Any, path: str) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+
+    assert client.get(path, HTTP_HOST="10.1.2.3:8000").status_code in (200, 503)
+    assert client.post(path).status_code == 405
