@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lobby.backup.cli import backup, restore
 from lobby.bench.cli import app as bench
 from lobby.embedded.child import StartFailed, end_leftovers
 from lobby.embedded.home import AlreadyRunning, home_of, locked, open_home
@@ -20,6 +21,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(bench, name="bench")
 app.command()(simulate)
 app.command()(evaluate)
+app.command()(backup)
+app.command()(restore)
 console = Console(highlight=False, markup=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
@@ -45,6 +48,9 @@ def up(
             check_port(host=host, port=port)
             run(home, host=host, port=port, workers=workers, with_browser=not no_browser)
     except AlreadyRunning as running:
+        if "://" not in running.address:  # a backup or a restore, which ends by itself
+            errors.print(f"Not now: {running.address} (process {running.pid}).", style="bold red")
+            raise typer.Exit(1) from None
         console.print(f"Agent Lobby already runs at {running.address} (process {running.pid}).")
     except StartFailed as error:
         errors.print(str(error), style="bold red")

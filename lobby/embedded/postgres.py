@@ -51,7 +51,7 @@ def start(home: Path, *, durable: bool = True) -> child.Child:
         [program("postgres"), "-D", data, *(f"--{key}={value}" for key, value in settings.items())],
         name="postgres",
         home=home,
-        url=f"postgresql://{NAME}@/{NAME}?{urlencode({'host': sockets})}",
+        url=address(sockets),
         owner=owner,
         stop_signal=signal.SIGINT,  # "fast": open transactions are rolled back
     )
@@ -155,3 +155,16 @@ def is_ready(data: Path, pid: int) -> bool:
     except OSError:
         return False
     return lines[:1] == [str(pid)] and [line.strip() for line in lines[7:]] == ["ready"]
+
+
+def running_url(home: Path) -> str:
+    """Where the server on this data takes connections; empty where none does."""
+    try:
+        lines = (home / "postgres" / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return ""
+    return address(Path(lines[4])) if [line.strip() for line in lines[7:]] == ["ready"] else ""
+
+
+def address(sockets: Path) -> str:
+    return f"postgresql://{NAME}@/{NAME}?{urlencode({'host': sockets})}"
