@@ -152,6 +152,7 @@ CELERY_BEAT_SCHEDULE = {
     "debates": {"task": "debates.tasks.sweep", "schedule": 5, "options": {"expires": 5}},
     "render-missed": {"task": "chat.tasks.render_missed", "schedule": 60, "options": {"expires": 60}},
     "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
+    "snapshot": {"task": "monitoring.tasks.take_snapshot", "schedule": 60, "options": {"expires": 60}},
 }
 
 SITE_URL = env.address("LOBBY_URL")  # where people find us, for links in mails and webhooks; empty: no links
@@ -202,7 +203,7 @@ STATICFILES_DIRS = [
     BASE_DIR / "static",
     *(
         (f"npm/{name}", BASE_DIR / "node_modules" / name)
-        for name in ("streaming-markdown", "open-props")
+        for name in ("streaming-markdown", "open-props", "uplot")
         if (BASE_DIR / "node_modules" / name).exists()
     ),
 ]

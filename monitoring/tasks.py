@@ -1,3 +1,15 @@
 """What the clock rings for."""
 
-from monitoring import beats  # noqa: F401  (the beat's process marks its signs of life)
+from celery import shared_task
+
+from monitoring import (
+    beats,  # noqa: F401  (the beat's process marks its signs of life)
+    snapshots,
+)
+
+
+@shared_task
+def take_snapshot() -> None:
+    now = snapshots.minute_now()
+    snapshots.take(now)
+    snapshots.thin(now)
