@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from agents import runs
 from agents.models import Run
+from lobby import correlation, logs
 from lobby.database import in_database
 from lobby.live import sessions
 from lobby.live.attach import NotAllowed, attach
@@ -34,6 +35,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         self.user = self.scope["user"]
+        correlation.follow(logs.new_id(dict(self.scope["headers"]).get(b"x-request-id", b"").decode("latin-1")))
         if not self.user.is_authenticated:
             await self.accept()  # a refused handshake hides its close code from the page
             await self.close(SIGNED_OUT)
@@ -137,7 +139,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.send_frame(orjson.dumps(message).decode())
 
     async def refuse(self, kind: str, message: str, **about: str) -> None:
-        await self.say({"error": {"kind": kind, "message": message, **about}})
+        await self.say({"error": {"kind": kind, "message": message, "request_id": correlation.request_id(), **about}})
 
     def within_rate(self) -> bool:
         """A token bucket of one second's worth."""

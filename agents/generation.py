@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 import stamina
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
@@ -17,6 +18,7 @@ from agents.events import RunStarted
 from agents.livetext import LiveRun, Publisher
 from agents.models import Host, Run
 from agents.ollama import Chunk, Client, ContextFull, Deadlines, ModelFailed, ModelMissing, OllamaError, Stats
+from lobby import traces
 
 COLD_FIRST_TOKEN = 300.0  # seconds, where the model has to be loaded first
 KNOWN_LOADED_SECONDS = 120.0  # after a reply; Ollama unloads after 5 min by default
@@ -134,12 +136,36 @@ class Generation:
         async for attempt in stamina.retry_context(
             on=self._is_worth_a_retry, attempts=TRIES, timeout=None, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
         ):
-            with attempt:
+            with attempt, self._span() as note:
                 stats, reason = await self._stream_once(loaded=loaded)
+                note(self._usage(stats, reason))
         if context is None:
             _, context = await self._hosts.context(self.host, self.run.model)
         self._hosts.saw(self.host, self.run.model, context)
         return _figures(stats, reason) | {"context_length": self.run.options.get("num_ctx") or context}
+
+    def _span(self) -> AbstractContextManager[traces.Note]:
+        """Named and filled as OpenTelemetry's conventions for generative AI say."""
+        run = self.run
+        asked = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "ollama",
+            "gen_ai.request.model": run.model,
+            "gen_ai.agent.id": str(run.agent_id or ""),
+            "server.address": self.host.base_url,
+            "lobby.run.id": str(run.pk),
+            "lobby.run.purpose": run.purpose,
+            "gen_ai.input.messages": orjson.dumps(run.messages).decode() if traces.WITH_CONTENT else None,
+        }
+        return traces.span(f"chat {run.model}", asked, trace=run.request_id, parent=run.request_span)
+
+    def _usage(self, stats: Stats, reason: str) -> dict[str, Any]:
+        used = {
+            "gen_ai.usage.input_tokens": stats.prompt_tokens,
+            "gen_ai.usage.output_tokens": stats.output_tokens,
+            "gen_ai.response.finish_reasons": [reason],
+        }
+        return used | ({"gen_ai.output.messages": self.live.text.whole()} if traces.WITH_CONTENT else {})
 
     def _is_worth_a_retry(self, error: Exception) -> bool:
         if not isinstance(error, OllamaError) or self.live.has_begun:

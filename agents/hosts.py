@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -62,6 +63,39 @@ def _first_chat_model(hosts: list[Host]) -> str:
             if "embedding" not in model.get("capabilities", ()):
                 return str(model["name"])
     raise ModelUnavailable("The model hosts have no chat model yet: pull one with `ollama pull`.")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldModel:
+    """A model of a host as its page shows it. Contexts in tokens, size in bytes; None: the host did not say."""
+
+    name: str
+    size: int | None
+    parameters: str
+    quantization: str
+    context_length: int | None  # the longest it was made for
+    capabilities: str
+    is_loaded: bool
+    loaded: int | None  # the context with which it is in memory
+
+
+def models_of(host: Host) -> list[HeldModel]:
+    """What is installed, and what is loaded though the list does not name it."""
+    known = {model["name"]: model for model in host.installed}
+    return [_held(host, name, known.get(name, {})) for name in dict.fromkeys([*known, *host.loaded])]
+
+
+def _held(host: Host, name: str, model: dict[str, Any]) -> HeldModel:
+    return HeldModel(
+        name=name,
+        size=model.get("size") or None,
+        parameters=model.get("parameter_size", ""),
+        quantization=model.get("quantization", ""),
+        context_length=model.get("context_length"),
+        capabilities=", ".join(model.get("capabilities") or ()),
+        is_loaded=name in host.loaded,
+        loaded=host.loaded.get(name),
+    )
 
 
 def capable(host: Host, model: str) -> bool:

@@ -34,6 +34,9 @@ class Host(models.Model):
         help_text="Replies at once: what the server's OLLAMA_NUM_PARALLEL is.",
     )
     is_enabled = models.BooleanField("enabled", default=True)
+    is_draining = models.BooleanField(
+        "draining", default=False, help_text="Finishes what it writes and takes nothing new."
+    )
     is_embedded = models.BooleanField(default=False, editable=False, help_text="The demonstration model we start.")
 
     state = models.CharField(max_length=8, choices=State, default=State.UNKNOWN, editable=False)
@@ -117,6 +120,49 @@ class Worker(models.Model):
         return f"{self.machine}:{self.pid}"
 
 
+class Pull(models.Model):
+    """A model that a host is to download, asked for by an admin. Carried out by a runner (agents/pulls.py)."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        PULLING = "pulling", "under way"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "stopped"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="pulls")
+    model = models.CharField(max_length=120)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    status = models.CharField(max_length=9, choices=Status, default=Status.WAITING)
+    worker = models.UUIDField(null=True)
+    step = models.CharField(max_length=200, blank=True)  # in the host's words
+    completed = models.PositiveBigIntegerField(default=0)  # bytes, of the parts named so far
+    total = models.PositiveBigIntegerField(default=0)
+    error = models.TextField(blank=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    asked_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-asked_at"]
+        indexes = [models.Index(fields=["-asked_at"], name="pull_by_age")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["host", "model"],
+                condition=models.Q(status__in=["waiting", "pulling"]),
+                name="one_pull_of_a_model_at_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} on {self.host}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.status not in (Pull.Status.WAITING, Pull.Status.PULLING)
+
+
 class Run(models.Model):
     """One generation by one agent, whoever asked for it. The prompt is frozen, so any worker can repeat it."""
 
@@ -164,6 +210,9 @@ class Run(models.Model):
     error = models.TextField(blank=True)
     error_detail = models.JSONField(default=dict)  # numbers of the error, e.g. n_prompt_tokens and n_ctx
 
+    request_id = models.CharField(max_length=36, blank=True)  # of the request that asked for it: one id in all logs
+    request_span = models.CharField(max_length=16, blank=True)  # where it is traced: what the run hangs under
+
     queued_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     first_token_at = models.DateTimeField(null=True)
@@ -185,6 +234,9 @@ class Run(models.Model):
             models.Index(fields=["owner", "-queued_at"], name="run_of_owner"),
             # How fast a model has been lately is asked before every debate
             models.Index(fields=["model", "-finished_at"], condition=models.Q(status="done"), name="run_speed"),
+            # The admin's list and the dashboard's windows, among a million
+            models.Index(fields=["-queued_at"], name="run_by_age"),
+            models.Index(fields=["-finished_at"], name="run_by_end"),
         ]
 
     def __str__(self) -> str:

@@ -34,9 +34,10 @@ SELECT id, priority, queued_at, model, topic, attempt, wanted_host_id, avoided_h
 LINE = WAITING + " ORDER BY priority, turn, queued_at LIMIT %s"
 
 HOSTS = """
-SELECT * FROM agents_host WHERE is_enabled AND EXISTS (SELECT FROM agents_run WHERE status = 'queued')
+SELECT * FROM agents_host
+ WHERE is_enabled AND NOT is_draining AND EXISTS (SELECT FROM agents_run WHERE status = 'queued')
 """
-LOCK = "SELECT * FROM agents_host WHERE id = %s AND is_enabled FOR UPDATE"
+LOCK = "SELECT * FROM agents_host WHERE id = %s AND is_enabled AND NOT is_draining FOR UPDATE"
 # In the same order, but of runs with the same turn one whose model is loaded goes first. Who was declared dead claims
 # nothing until it has noticed.
 CLAIM = f"""

@@ -11,11 +11,12 @@ import structlog
 import uvloop
 from redis.exceptions import RedisError
 
-from agents import leases, queue, runs
+from agents import leases, pulls, queue, runs
 from agents.breaker import Breakers
 from agents.generation import Generation, Hosts
 from agents.livetext import LiveRun, Publisher
 from agents.models import Run
+from lobby import correlation
 from lobby.database import in_database, in_database_patiently
 from lobby.garbage import keep_what_is_there
 from lobby.live.connections import async_redis
@@ -59,6 +60,7 @@ class Runner:
         self._line_changed = asyncio.Event()
         self._redis, self._listener = async_redis(), async_redis()
         self._publisher, self._breakers, self._hosts = Publisher(self._redis), Breakers(self._redis), Hosts()
+        self._puller = pulls.Puller(self._breakers)
         self._live: dict[UUID, LiveRun] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._worker: UUID | None = None
@@ -71,6 +73,7 @@ class Runner:
             self._listen,
             self._save_snapshots,
             self._tell_positions,
+            self._pull,
         )
         tasks = [asyncio.create_task(_for_ever(loop)) for loop in loops]
         await self._stopping.wait()
@@ -93,6 +96,7 @@ class Runner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._puller.drop()
 
     # The lease
 
@@ -141,6 +145,7 @@ class Runner:
 
     async def _execute(self, live: LiveRun) -> None:
         run = live.run
+        correlation.follow(run.request_id)
         generation = Generation(live, publisher=self._publisher, breakers=self._breakers, hosts=self._hosts)
         try:
             result = await generation.result()
@@ -166,10 +171,12 @@ class Runner:
 
     async def _listen(self) -> None:
         async with self._listener.pubsub(ignore_subscribe_messages=True) as pubsub:
-            await pubsub.subscribe(runs.CHANNEL)
+            await pubsub.subscribe(runs.CHANNEL, pulls.CHANNEL)
             self._doorbell.set()  # for what was rung before we listened
             async for message in pubsub.listen():
-                if (data := message["data"].decode()) == runs.DOORBELL:
+                if message["channel"].decode() == pulls.CHANNEL:
+                    self._puller.hear(message["data"].decode())
+                elif (data := message["data"].decode()) == runs.DOORBELL:
                     self._doorbell.set()
                 else:
                     self._cancel(UUID(data))
@@ -194,6 +201,9 @@ class Runner:
             if not await in_database(queue.tell_positions):
                 self._line_changed.set()
             await asyncio.sleep(1.0)
+
+    async def _pull(self) -> None:
+        await self._puller.work(lambda: self._worker)
 
 
 def _is_due(live: LiveRun) -> bool:

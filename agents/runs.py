@@ -22,6 +22,7 @@ from agents.events import RunEnded
 from agents.hosts import resolve_model
 from agents.models import Agent, Host, Run
 from agents.purposes import PURPOSES
+from lobby import correlation, traces
 from lobby.limits import hit
 from lobby.live.connections import sync_redis
 from lobby.live.streams import publish
@@ -74,6 +75,8 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
         format=format,
         top_logprobs=top_logprobs,
         priority=priority,
+        request_id=correlation.request_id(),
+        request_span=traces.span_id(),
     )
     transaction.on_commit(ring)
     return run

@@ -8,11 +8,12 @@ from agents.models import Run
 from agents.places import places_told
 from chat import tree
 from chat.models import Conversation, Message
+from lobby.ids import as_uuid
 from lobby.live.topics import Snapshot, Topic
 
 
 def may_attach(user: Any, ident: str) -> bool:
-    id = _uuid(ident)
+    id = as_uuid(ident)
     return id is not None and Conversation.objects.visible_to(user).filter(pk=id).exists()
 
 
@@ -56,13 +57,6 @@ def _live(message: Message, run: Run, places: dict[UUID, int]) -> dict[str, Any]
         "stopping": run.cancel_requested_at is not None,
         "prefix_length": len(message.text),
     }
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 CHAT = Topic(may_attach=may_attach, snapshot=snapshot)

@@ -16,6 +16,7 @@ from agents.presence import look
 from chat import context, conversations
 from chat.models import Conversation, Message
 from chat.shown import Thread, agents_for, listed, one
+from lobby.ids import as_uuid
 
 RECENT = 8
 
@@ -64,7 +65,7 @@ def _page(request: HttpRequest, **about: Any) -> HttpResponse:
 @login_required
 def thread(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = get_object_or_404(Conversation.objects.visible_to(request.user).select_related("agent"), pk=pk)
-    before = _uuid(request.GET.get("before", ""))
+    before = as_uuid(request.GET.get("before", ""))
     return render(request, "chat/thread_fragment.html", Thread.of(found, before=before).context())
 
 
@@ -92,10 +93,3 @@ def agents_css(request: HttpRequest) -> HttpResponse:
     """Each agent's colour, for the policy of the pages forbids styles in HTML."""
     colours = Agent.objects.values_list("slug", "colour")
     return HttpResponse(stylesheet("data-agent", colours), content_type="text/css")
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

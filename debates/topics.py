@@ -7,13 +7,14 @@ from agents.models import Run
 from agents.places import places_told
 from debates.history import events_of
 from debates.models import Debate, Speech
+from lobby.ids import as_uuid
 from lobby.live.topics import Snapshot, Topic
 
 NOT_SHOWN = ("run__messages", "run__format", "run__options", "run__logprobs")
 
 
 def may_attach(user: Any, ident: str) -> bool:
-    id = _uuid(ident)
+    id = as_uuid(ident)
     return id is not None and Debate.objects.visible_to(user).filter(pk=id).exists()
 
 
@@ -49,13 +50,6 @@ def _live(speech: Speech, run: Run, places: dict[UUID, int]) -> dict[str, Any]:
         "host": run.host.name if run.host else None,
         "stopping": run.cancel_requested_at is not None,
     }
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 DEBATE = Topic(may_attach=may_attach, snapshot=snapshot)

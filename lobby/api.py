@@ -30,6 +30,7 @@ PROBLEM = {
                     "status": {"type": "integer"},
                     "detail": {"type": "string"},
                     "kind": {"type": "string"},
+                    "request_id": {"type": "string", "description": "What the logs know it by."},
                     "retry_after": {"type": "integer", "description": "Seconds until it may work."},
                     "errors": {"type": "array", "items": {"type": "object"}},
                 },

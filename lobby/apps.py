@@ -1,3 +1,5 @@
+import os
+
 from django.apps import AppConfig
 from django.contrib.admin import apps
 
@@ -12,7 +14,9 @@ class LobbyConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from lobby import celery  # noqa: F401, PLC0415  (binds the shared tasks of every process to our broker)
+        from lobby import celery, traces  # noqa: F401, PLC0415  (binds the shared tasks of every process to our broker)
         from lobby.accounts import sessions  # noqa: PLC0415  (names models, which are not there earlier)
 
         sessions.connect()
+        if process := os.environ.get("LOBBY_PROCESS"):
+            traces.start(process=process)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -18,13 +19,13 @@ _threads = ThreadPoolExecutor(max_workers=6, thread_name_prefix="database")
 async def in_database(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `function` in a database thread. Raises what it raises."""
     call = partial(function, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_threads, _call, call, 0.0)
+    return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, _call, call, 0.0)
 
 
 async def in_database_patiently(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """The same, trying again for 30 s while the database is away: for conditional, repeatable writes only."""
     call = partial(function, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_threads, _call, call, 30.0)
+    return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, _call, call, 30.0)
 
 
 def _call(call: Callable[[], T], patience: float) -> T:

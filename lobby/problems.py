@@ -6,6 +6,8 @@ from typing import Any
 import orjson
 from django.http import HttpResponse
 
+from lobby import correlation
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -20,6 +22,8 @@ def problem(status: int, detail: str, *, kind: str = "", retry_after: int | None
         "kind": kind or title.lower().replace(" ", "_"),
         **more,
     }
+    if known := correlation.request_id():
+        body["request_id"] = known
     response = HttpResponse(status=status, content_type=MEDIA_TYPE)
     if retry_after is not None:
         body["retry_after"] = retry_after

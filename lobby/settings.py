@@ -10,10 +10,10 @@ import psycopg.conninfo
 import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from django.templatetags.static import static
 
 from lobby import env, mail
-from lobby.logs import add_request
+from lobby.appearance import UNFOLD  # noqa: F401  (the look of the admin)
+from lobby.logs import add_request, hide_secrets
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOBBY_HOME = Path(env.text("LOBBY_HOME", str(BASE_DIR / ".lobby")))
@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "django_prometheus",
     "ninja",
     "lobby",
+    "lobby.accounts",
     "agents",
     "chat",
     "debates",
@@ -151,8 +152,8 @@ CELERY_BEAT_SCHEDULE = {
     "probe-hosts": {"task": "agents.tasks.probe_hosts", "schedule": 15, "options": {"expires": 15}},
     "debates": {"task": "debates.tasks.sweep", "schedule": 5, "options": {"expires": 5}},
     "render-missed": {"task": "chat.tasks.render_missed", "schedule": 60, "options": {"expires": 60}},
-    "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
     "snapshot": {"task": "monitoring.tasks.take_snapshot", "schedule": 60, "options": {"expires": 60}},
+    "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
 }
 
 SITE_URL = env.address("LOBBY_URL")  # where people find us, for links in mails and webhooks; empty: no links
@@ -234,13 +235,6 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
-UNFOLD = {
-    "SITE_TITLE": "Agent Lobby",
-    "SITE_HEADER": "Agent Lobby",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("favicon.svg")}],
-    "SHOW_BACK_BUTTON": True,
-}
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -251,7 +245,7 @@ LOGGING = {
             if PRODUCTION
             else structlog.dev.ConsoleRenderer(colors=False),
             # Formatted here, as the renderers would print what local variables held.
-            "foreign_pre_chain": [add_request, structlog.processors.format_exc_info],
+            "foreign_pre_chain": [add_request, structlog.processors.format_exc_info, hide_secrets],
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
@@ -270,6 +264,7 @@ structlog.configure(
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.stdlib.add_log_level,
         structlog.processors.format_exc_info,
+        hide_secrets,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
     ],
     logger_factory=structlog.stdlib.LoggerFactory(),

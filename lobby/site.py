@@ -1,24 +1,33 @@
-"""The admin: its own rules for scripts, our sign-in page, and an audit trail of what is changed in it."""
+"""The admin: its own rules for scripts, our sign-in page, lists that stay quick, and an audit trail of what is done."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
+import orjson
 from csp.constants import UNSAFE_EVAL, UNSAFE_INLINE
 from csp.decorators import csp_update
+from django.contrib import messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.sites import UnfoldAdminSite
+from unfold.views import ChangeList
 
 from lobby import audit
 from lobby.accounts.views import sign_out
 
 # What unfold's pages need on top: Alpine evaluates attributes and sets styles. Our own pages never get this.
 ADMIN_CSP = {"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]}
+COUNTED = 10_000  # rows; beyond them the planner's estimate will do, and pages end
+NAMES_FOUND = 200  # owners that one search is about
 
 
 class LobbySite(UnfoldAdminSite):  # type: ignore[misc]
@@ -40,7 +49,64 @@ class LobbySite(UnfoldAdminSite):  # type: ignore[misc]
         return redirect("password")
 
 
-class RecordedAdmin(ModelAdmin):  # type: ignore[misc]
+class Pages(Paginator):  # type: ignore[type-arg]
+    """Counting a million rows takes longer than showing a hundred: past `COUNTED` the planner is asked instead."""
+
+    template_name = "admin/pages.html"
+
+    @cached_property
+    def count(self) -> int:
+        """Of the rows that can be turned to."""
+        return min(COUNTED, self._counted)
+
+    @cached_property
+    def total(self) -> int | None:
+        """About how many there are; None where `count` says it."""
+        if self._counted <= COUNTED:
+            return None
+        plan = orjson.loads(self._rows.explain(format="JSON"))
+        return max(self._counted, int(plan[0]["Plan"]["Plan Rows"]))
+
+    @cached_property
+    def _counted(self) -> int:
+        return int(self._rows[: COUNTED + 1].count())
+
+    @property
+    def _rows(self) -> Any:
+        rows: Any = self.object_list
+        return rows.order_by().values("pk")
+
+
+class Rows(ChangeList):  # type: ignore[misc]
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.model_admin.complete(list(self.result_list))
+
+
+class LobbyAdmin(ModelAdmin):  # type: ignore[misc]
+    """Of any table, however long: nothing is counted, sorted or looked through that no index carries."""
+
+    paginator = Pages
+    show_full_result_count = False
+    compressed_fields = True
+    warn_unsaved_form = True
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return Rows
+
+    def complete(self, rows: list[Any]) -> None:
+        """Add to the rows of one page what is asked of the database for all of them at once."""
+
+    def switch(self, request: HttpRequest, rows: QuerySet[Any], *, action: str, **fields: Any) -> None:
+        """Set fields where they are not so yet; `action` is the word for the audit trail and the message."""
+        changed = [row for row in rows if type(row).objects.filter(pk=row.pk).exclude(**fields).update(**fields)]
+        for row in changed:
+            audit.record(f"{row._meta.model_name}.{action}", request=request, subject=row)
+        named = ", ".join(map(str, changed)) or "none, they were so already"
+        self.message_user(request, f"{action.replace('_', ' ').capitalize()}: {named}.")
+
+
+class RecordedAdmin(LobbyAdmin):
     """What is added, changed or deleted here stands in the audit trail."""
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
@@ -59,7 +125,7 @@ class RecordedAdmin(ModelAdmin):  # type: ignore[misc]
         return super().log_deletions(request, queryset)
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
+class ReadOnlyAdmin(LobbyAdmin):
     """Rows that the system writes and people look at."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -70,3 +136,39 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class ReadingRecorded(ReadOnlyAdmin):
+    """What people said: whoever reads it is told that this was written down, and whose words they are."""
+
+    def render_change_form(self, request: HttpRequest, context: Any, **form: Any) -> HttpResponse:
+        record_reading(request, form["obj"])
+        page: HttpResponse = super().render_change_form(request, context, **form)
+        return page
+
+
+def record_reading(request: HttpRequest, row: Any) -> None:
+    """A row with an owner, whose words are about to be shown."""
+    audit.record(f"{row._meta.model_name}.read", request=request, subject=row, owner=row.owner_id)
+    if row.owner_id != request.user.pk:
+        whose = f"This {row._meta.verbose_name} belongs to {row.owner}."
+        messages.info(request, f"{whose} That you read it has been recorded in the audit log.")
+
+
+class FoundByOwner(LobbyAdmin):
+    """Searched by its id or by its owner's name, through indexes."""
+
+    owner_field = "owner"
+    search_fields = ("pk",)
+    search_help_text = "An id, or the beginning of a user name."
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not (term := search_term.strip()):
+            return queryset, False
+        try:
+            return queryset.filter(pk=UUID(term)), False
+        except ValueError:
+            owners = get_user_model().objects.filter(username__startswith=term).values_list("pk", flat=True)
+            return queryset.filter(**{f"{self.owner_field}__in": list(owners[:NAMES_FOUND])}), False

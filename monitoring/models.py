@@ -1,3 +1,4 @@
+import uuid
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -51,3 +52,130 @@ class AuditEvent(models.Model):
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> NoReturn:
         raise AppendOnly
+
+
+class Snapshot(models.Model):
+    """The figures of one stretch of time, for the charts. Minutes are kept for a day, then hours, then days."""
+
+    class Span(models.TextChoices):
+        MINUTE = "minute", "minute"
+        HOUR = "hour", "hour"
+        DAY = "day", "day"
+
+    id = models.BigAutoField(primary_key=True)
+    span = models.CharField(max_length=6, choices=Span)
+    at = models.DateTimeField()  # where the stretch begins
+    figures = models.JSONField()  # name → number; a counter's is what came in this stretch, a gauge's its mean
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [models.UniqueConstraint(fields=["span", "at"], name="one_snapshot_of_a_stretch")]
+
+    def __str__(self) -> str:
+        return f"{self.span} {self.at:%Y-%m-%d %H:%M}"
+
+
+class AlertRule(models.Model):
+    """When somebody should know: a metric (monitoring/alerts.py lists them) beyond a bound for some time."""
+
+    class Comparison(models.TextChoices):
+        ABOVE = "above", "above"
+        BELOW = "below", "below"
+
+    class Severity(models.TextChoices):
+        INFO = "info", "for information"
+        WARNING = "warning", "warning"
+        CRITICAL = "critical", "critical"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    metric = models.CharField(max_length=60)
+    comparison = models.CharField(max_length=5, choices=Comparison, default=Comparison.ABOVE)
+    bound = models.FloatField()
+    for_seconds = models.PositiveIntegerField(default=0, help_text="How long it has to be so; 0: at once.")
+    severity = models.CharField(max_length=8, choices=Severity, default=Severity.WARNING)
+    is_enabled = models.BooleanField("enabled", default=True)
+    advice = models.TextField(blank=True, help_text="What to do; stands in every message.")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Alert(models.Model):
+    """A rule that holds of something (`subject`, for example a host; empty: the installation), until it is resolved."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE, related_name="alerts")
+    subject = models.CharField(max_length=200, blank=True)
+    value = models.FloatField()
+    since = models.DateTimeField(db_default=Now())  # when it began to be so
+    raised_at = models.DateTimeField(null=True)  # when it had been so for long enough; before that nobody is told
+    resolved_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-since"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule", "subject"], condition=models.Q(resolved_at__isnull=True), name="one_open_alert"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.subject}" if self.subject else str(self.rule)
+
+
+class Notification(models.Model):
+    """One message about an alert to one address: an outbox, so that none is lost or sent by two."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        SENT = "sent", "sent"
+        FAILED = "failed", "given up"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="notifications")
+    receiver = models.ForeignKey("Receiver", on_delete=models.CASCADE, related_name="notifications")
+    event = models.CharField(max_length=8)  # raised, resolved
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField(db_default=Now(), db_index=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["alert", "receiver", "event"], name="told_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.alert} {self.event}"
+
+
+class Receiver(models.Model):
+    """Who is told of alerts: an e-mail address or a webhook."""
+
+    class Kind(models.TextChoices):
+        EMAIL = "email", "e-mail"
+        WEBHOOK = "webhook", "webhook"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=8, choices=Kind)
+    address = models.CharField(max_length=500)
+    secret = models.TextField(blank=True, editable=False)  # signs webhooks; encrypted
+    least_severity = models.CharField(
+        max_length=8, choices=AlertRule.Severity, default=AlertRule.Severity.WARNING, help_text="And all above it."
+    )
+    is_enabled = models.BooleanField("enabled", default=True)
+
+    class Meta:
+        ordering = ["address"]
+        constraints = [models.UniqueConstraint(fields=["kind", "address"], name="one_receiver_of_an_address")]
+
+    def __str__(self) -> str:
+        return self.address

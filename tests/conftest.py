@@ -22,6 +22,8 @@ home = Path()
 def pytest_configure(config: pytest.Config) -> None:
     """Before the settings are read, which pytest-django leaves to the first who imports them."""
     global home
+    if config.getoption("numprocesses"):  # it only hands tests out to processes that each do this for themselves
+        return
     home = Path(tempfile.mkdtemp(prefix="lobby-test-"))
     database = postgres.start(home, durable=False)
     started.append(database)

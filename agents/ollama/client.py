@@ -27,6 +27,7 @@ from agents.ollama.errors import (
 )
 from agents.ollama.models import Loaded, Model, list_models, model_names
 from agents.ollama.wire import TRANSPORT_ERRORS, get_json, unreachable
+from lobby import correlation
 
 ANSWER: Final = 10.0
 """Seconds for questions that need no model in memory."""
@@ -67,7 +68,7 @@ class Client:
             "trust_env": False,
             "follow_redirects": False,
         }
-        self._http = httpx.AsyncClient(base_url=bare, **shared)
+        self._http = httpx.AsyncClient(base_url=bare, event_hooks={"request": [_say_who_asked]}, **shared)
         self._official = ollama.AsyncClient(bare, **shared)
 
     async def __aenter__(self) -> Self:
@@ -202,6 +203,12 @@ class Client:
         if isinstance(typed, ModelMissing):
             return ModelMissing(model, available=await model_names(self._http))
         return typed
+
+
+async def _say_who_asked(request: httpx.Request) -> None:
+    """So that a log in front of the host can be joined with ours."""
+    if known := correlation.request_id():
+        request.headers[correlation.HEADER] = known
 
 
 def _address(base_url: str) -> httpx.URL:

@@ -40,7 +40,8 @@ async function refusal(response) {
   if (response.status === 401) return signedOut();
   const problem = await response.json().catch(() => ({}));
   const words = problem.detail || problem.title || `The server answered ${response.status}. Try again in a moment.`;
-  return new Refusal(typeof words === "string" ? words : JSON.stringify(words), {
+  const reference = response.status >= 500 && problem.request_id ? ` Reference ${problem.request_id}` : "";
+  return new Refusal((typeof words === "string" ? words : JSON.stringify(words)) + reference, {
     status: response.status,
     kind: problem.kind ?? "failed",
     retryAfter: problem.retry_after ?? 0,

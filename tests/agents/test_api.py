@@ -86,7 +86,8 @@ def test_run_without_agent_or_host_is_shown(client: Client, alice: User) -> None
 def test_run_of_another_and_unknown_run_are_not_found_alike(client: Client, alice: User) -> None:
     run = make_run(owner=make_user("bob"))
 
-    others, unknown = client.get(f"/api/runs/{run.pk}"), client.get(f"/api/runs/{uuid4()}")
+    one_id = {"X-Request-ID": "one-and-the-same"}
+    others, unknown = (client.get(f"/api/runs/{each}", headers=one_id) for each in (run.pk, uuid4()))
 
     assert others.status_code == unknown.status_code == HTTPStatus.NOT_FOUND
     assert others.json() == unknown.json()

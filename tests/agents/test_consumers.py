@@ -85,6 +85,7 @@ def test_topic_of_another_looks_like_none(web: Child, alice: User) -> None:
     with socket(web.url, session=sign_in(make_user("bob"))) as page:
         page.send(attach=topic)
         (*_, refusal) = page.until(lambda frame: "error" in frame)
+    assert len(refusal["error"].pop("request_id")) == 32
     assert refusal["error"] == {"kind": "no_such_topic", "message": "There is no such topic.", "topic": topic}
 
 

@@ -5,6 +5,7 @@ import re
 import sys
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from django.conf import settings as configured
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
+from agents.models import Run
 from lobby.accounts import links
-from lobby.logs import name_request
-from tests.factories import PASSWORD, make_user
+from lobby.celery import forget_request_id, send_request_id, take_request_id
+from lobby.correlation import follow, request_id
+from lobby.logs import hide_secrets, name_request
+from tests.factories import PASSWORD, make_agent, make_conversation, make_host, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -112,6 +116,64 @@ def test_lines_of_a_request_name_it_and_who_asked(rf: RequestFactory) -> None:
     assert ids == [ids[0], ids[0], ids[2], ids[2], []]
     assert ids[0] != ids[2]
     assert [re.findall("user_id=(\\S+)", line) for line in lines] == [[str(alice.pk)]] * 4 + [[]]
+
+
+def test_answer_tells_the_id_of_its_request_and_keeps_the_one_a_proxy_gave(client: Client) -> None:
+    made = client.get("/sign-in/")["X-Request-ID"]
+    assert re.fullmatch("[0-9a-f]{32}", made)
+    assert client.get("/sign-in/", headers={"X-Request-ID": "from-the-proxy-1"})["X-Request-ID"] == "from-the-proxy-1"
+    assert client.get("/sign-in/", headers={"X-Request-ID": "a b\nc" * 9})["X-Request-ID"] != made
+
+
+def test_error_shows_the_id_of_its_request(client: Client, settings: Any) -> None:
+    client.force_login(make_user())
+    given = {"X-Request-ID": "seen-by-alice"}
+    assert client.get("/api/nothing", headers=given).json()["request_id"] == "seen-by-alice"
+    assert "<code>seen-by-alice</code>" in client.get("/nothing/", headers=given).content.decode()
+
+    settings.AUTHENTICATION_BACKENDS = ["tests.lobby.test_logs.BrokenBackend"]
+    client.logout()
+    client.raise_request_exception = False
+    broken = client.post("/sign-in/", {"username": "alice", "password": SECRET}, headers=given)
+    assert (broken.status_code, "<code>seen-by-alice</code>" in broken.content.decode()) == (500, True)
+
+
+def test_run_and_what_is_rung_for_it_keep_the_id(client: Client) -> None:
+    make_host()
+    conversation = make_conversation(agent=make_agent())
+    client.force_login(conversation.owner)
+    client.post(
+        f"/api/conversations/{conversation.pk}/messages",
+        {"text": "Why?"},
+        content_type="application/json",
+        headers={"X-Request-ID": "asked-by-alice"},
+    )
+    assert [run.request_id for run in Run.objects.all()] == ["asked-by-alice"]
+
+    follow("asked-by-alice")
+    headers: dict[str, Any] = {}
+    send_request_id(headers=headers)
+    follow("")
+    take_request_id(task=SimpleNamespace(request=SimpleNamespace(**headers)))
+    assert request_id() == "asked-by-alice"
+    forget_request_id()
+    assert request_id() == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "hidden"),
+    [
+        ({"password": SECRET}, {"password": "[hidden]"}),
+        ({"detail": {"api_key": SECRET, "model": "m"}}, {"detail": {"api_key": "[hidden]", "model": "m"}}),
+        ({"event": "asked with Bearer " + SECRET}, {"event": "asked with Bearer [hidden]"}),
+        ({"url": f"redis://:{SECRET}@redis:6379/0"}, {"url": "redis://[hidden]@redis:6379/0"}),
+        ({"path": f"/welcome/{SECRET}/"}, {"path": "/welcome/[hidden]/"}),
+        ({"keys": ["lob_" + "a1B2" * 12]}, {"keys": ["[hidden]"]}),
+        ({"prompt_tokens": 7, "password": ""}, {"prompt_tokens": 7, "password": ""}),
+    ],
+)
+def test_what_is_secret_by_its_name_or_its_look_is_hidden(line: dict[str, Any], hidden: dict[str, Any]) -> None:
+    assert hide_secrets(None, "info", line) == hidden
 
 
 def test_traceback_tells_lines_of_code_and_not_what_variables_held() -> None:
