@@ -13,6 +13,7 @@ from agents.schemas import Place
 from chat import conversations, replies, schemas
 from chat.errors import UnknownAgent
 from chat.models import Conversation, Message
+from lobby.accounts.permissions import CHAT, require
 
 router = Router()
 
@@ -34,6 +35,7 @@ def list_conversations(
 
 @router.post("/conversations", response={201: schemas.Conversation}, tags=["conversations"])
 def start_conversation(request: AuthenticatedRequest, start: schemas.ConversationStart) -> Status[Conversation]:
+    require(request.user, CHAT)
     conversation = conversations.start(owner=request.user, agent=_agent(start.agent), id=start.id)
     return Status(201, _conversation(request, conversation.pk))
 
@@ -86,6 +88,7 @@ def list_messages(request: AuthenticatedRequest, id: UUID, place: Query[Place]) 
 @router.post("/conversations/{id}/messages", response={201: schemas.Exchange}, tags=["messages"])
 def ask(request: AuthenticatedRequest, id: UUID, question: schemas.QuestionBelow) -> Status[dict[str, Message]]:
     """Ask; the reply is written from now on, live on the topic `chat:<conversation>`."""
+    require(request.user, CHAT)
     parent = _message(request, question.parent) if question.parent else None
     conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=id)
     conversation.owner = request.user  # read already
@@ -101,12 +104,14 @@ def get_message(request: AuthenticatedRequest, id: UUID) -> Message:
 @router.post("/messages/{id}/edit", response={201: schemas.Exchange}, tags=["messages"])
 def edit(request: AuthenticatedRequest, id: UUID, question: schemas.Question) -> Status[dict[str, Message]]:
     """Ask a question differently: a sibling of it, with a reply of its own."""
+    require(request.user, CHAT)
     return Status(201, _exchange(replies.edit(_message(request, id), text=question.text, key=question.key)))
 
 
 @router.post("/messages/{id}/regenerate", response={201: schemas.Message}, tags=["messages"])
 def regenerate(request: AuthenticatedRequest, id: UUID, by: schemas.Regeneration) -> Status[Message]:
     """Another reply to the same question, beside this one."""
+    require(request.user, CHAT)
     agent = _agent(by.agent) if by.agent else None
     return Status(201, conversations.place(replies.regenerate(_message(request, id), agent=agent)))
 
@@ -114,12 +119,14 @@ def regenerate(request: AuthenticatedRequest, id: UUID, by: schemas.Regeneration
 @router.post("/messages/{id}/continue", response=schemas.Message, tags=["messages"])
 def go_on(request: AuthenticatedRequest, id: UUID) -> Message:
     """Go on where a reply ended; what it said stays."""
+    require(request.user, CHAT)
     return conversations.place(replies.resume(_message(request, id)))
 
 
 @router.post("/messages/{id}/retry", response=schemas.Message, tags=["messages"])
 def retry(request: AuthenticatedRequest, id: UUID) -> Message:
     """Write a reply that failed, was stopped or broke off once more."""
+    require(request.user, CHAT)
     return conversations.place(replies.retry(_message(request, id)))
 
 

@@ -16,6 +16,7 @@ from debates.errors import BadDebate
 from debates.exports import export
 from debates.models import Debate, Injection
 from lobby import audit
+from lobby.accounts.permissions import DEBATE, require
 
 router = Router(tags=["debates"])
 
@@ -38,6 +39,7 @@ def list_debates(
 @router.post("/debates", response={201: schemas.Debate})
 def start_debate(request: AuthenticatedRequest, start: schemas.DebateStart) -> Status[Debate]:
     """Begin; from now on it goes its way, live on the topic `debate:<id>`."""
+    require(request.user, DEBATE)
     return Status(201, launching.start(owner=request.user, key=start.key, **_asked(start)))
 
 
@@ -50,6 +52,7 @@ def list_protocols(request: AuthenticatedRequest) -> schemas.Choices:
 @router.post("/debates/estimate", response=schemas.Estimate)
 def estimate_debate(request: AuthenticatedRequest, plan: schemas.DebatePlan) -> estimates.Estimate:
     """What such a debate would take; nothing is begun. What could not be begun is refused as at the start."""
+    require(request.user, DEBATE)
     asked = _asked(plan)
     asked["question"] = plan.question.strip() or TYPICAL_QUESTION
     return estimates.estimate(*launching.draft(owner=request.user, **asked))
@@ -77,6 +80,7 @@ def pause(request: AuthenticatedRequest, id: UUID) -> Debate:
 
 @router.post("/debates/{id}/resume", response=schemas.Debate)
 def resume(request: AuthenticatedRequest, id: UUID) -> Debate:
+    require(request.user, DEBATE)
     controls.resume(_debate(request, id))
     return _debate(request, id)
 
@@ -93,6 +97,7 @@ def stop(request: AuthenticatedRequest, id: UUID) -> Debate:
 @router.post("/debates/{id}/challenge", response=schemas.Debate)
 def challenge(request: AuthenticatedRequest, id: UUID) -> Debate:
     """One more after the round under way; a debate that has ended goes on for it."""
+    require(request.user, DEBATE)
     controls.challenge_again(_debate(request, id))
     return _debate(request, id)
 
@@ -113,6 +118,7 @@ def set_options(request: AuthenticatedRequest, id: UUID, options: schemas.NewOpt
 @router.post("/debates/{id}/fork", response={201: schemas.Debate})
 def fork(request: AuthenticatedRequest, id: UUID, asked: schemas.Fork) -> Status[Debate]:
     """Another debate that shares the rounds up to `after`, with the same panel or another one."""
+    require(request.user, DEBATE)
     panel = None if asked.panel is None else _places(asked.panel)
     return Status(201, forks.fork(_debate(request, id), after=asked.after, panel=panel, owner=request.user))
 

@@ -166,6 +166,10 @@ if MAIL:
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("LOBBY_EMAIL_FROM", "Agent Lobby <lobby@localhost>")
 WEBHOOK_NETWORKS = env.networks("LOBBY_WEBHOOK_NETWORKS")  # private ones that webhooks may be sent to
 
+AUTHENTICATION_BACKENDS = [
+    "lobby.accounts.permissions.Everybody",  # before the one that has to ask the database
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

@@ -69,6 +69,7 @@ class Snapshot(models.Model):
 
     class Meta:
         ordering = ["-at"]
+        permissions = [("see_metrics", "May see the dashboard and the metrics")]
         constraints = [models.UniqueConstraint(fields=["span", "at"], name="one_snapshot_of_a_stretch")]
 
     def __str__(self) -> str:

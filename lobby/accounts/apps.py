@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class AccountsConfig(AppConfig):
@@ -6,3 +7,9 @@ class AccountsConfig(AppConfig):
 
     name = "lobby.accounts"
     label = "accounts"
+
+    def ready(self) -> None:
+        from lobby.accounts import permissions
+
+        permissions.connect()
+        post_migrate.connect(permissions.ensure_everybody, sender=self)

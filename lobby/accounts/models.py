@@ -9,6 +9,19 @@ from django.db import models
 from django.db.models.functions import Now
 
 
+class Right(models.Model):  # noqa: DJ008  (there are no rows)
+    """No table: it names what people may be allowed to do beyond changing rows (lobby/accounts/permissions.py)."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [
+            ("chat", "May ask agents"),
+            ("debate", "May start debates"),
+            ("manage_agents", "May change agents and hosts in the admin"),
+        ]
+
+
 class ApiKey(models.Model):
     """A program's way in, in the name of its user. The key itself is shown once; kept is what recognises it."""
 
