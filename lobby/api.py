@@ -1,4 +1,4 @@
-"""The REST API under /api/: session and CSRF token as the pages have them; every error a problem document."""
+"""The REST API under /api/: a key, or session and CSRF token as the pages have them; every error a problem document."""
 
 from http import HTTPStatus
 from typing import Any
@@ -11,9 +11,10 @@ from ninja import NinjaAPI, Swagger
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
-from ninja.security import django_auth
 
 from agents.errors import Refused
+from lobby.accounts.attempts import TooManyAttempts
+from lobby.accounts.bearer import Key, Session, WrongKey
 from lobby.live import tally
 from lobby.problems import problem
 
@@ -80,11 +81,12 @@ api = Api(
     title="Agent Lobby",
     version="1",
     description=(
-        "Sign in on the web page first: requests carry its session cookie, and those that change something the "
-        "`X-CSRFToken` header with the value of the `csrftoken` cookie."
+        "Programs send a key, made on the account page: `Authorization: Bearer lob_…`. From a browser that is signed "
+        "in, requests carry its session cookie, and those that change something the `X-CSRFToken` header with the "
+        "value of the `csrftoken` cookie. Where there is a key, cookies are not looked at."
     ),
     urls_namespace="api",
-    auth=django_auth,
+    auth=[Key(), Session()],
     parser=JsonParser(),
     renderer=JsonRenderer(),
     docs=Docs(),
@@ -93,6 +95,7 @@ api = Api(
 api.add_router("", "agents.api.router")
 api.add_router("", "chat.api.router")
 api.add_router("", "debates.api.router")
+api.add_router("/me", "lobby.accounts.api.router")
 
 
 @api.exception_handler(Refused)
@@ -116,8 +119,10 @@ def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
             return problem(422, "The text holds a NUL character, which cannot be kept.", kind="nul_in_text")
         case orjson.JSONDecodeError() as cause:
             return problem(400, f"The body is not JSON that can be read: {cause.msg}.", kind="bad_json")
+        case _ if isinstance(error, WrongKey):
+            return _unauthorized(error.message, kind="wrong_key")
         case _ if isinstance(error, AuthenticationError):
-            return problem(401, "Sign in first.")
+            return _unauthorized("Sign in first.")
         case _ if error.status_code == HTTPStatus.FORBIDDEN:
             return problem(403, "The CSRF token is missing or wrong: reload the page and try again.", kind="csrf")
         case _:
@@ -134,6 +139,11 @@ def forbidden(request: HttpRequest, error: PermissionDenied) -> HttpResponse:
     return problem(403, str(error) or "You may not do this.")
 
 
+@api.exception_handler(TooManyAttempts)
+def too_many_attempts(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:
+    return problem(429, str(error), retry_after=error.retry_after)
+
+
 @api.exception_handler(RequestDataTooBig)
 def too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
     return problem(413, "The request is larger than 4 MiB, the limit.", kind="too_large")
@@ -142,6 +152,12 @@ def too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 @api.exception_handler(UnreadablePostError)
 def cut_off(request: HttpRequest, error: UnreadablePostError) -> HttpResponse:
     return problem(400, "The request ended before it was complete.")
+
+
+def _unauthorized(detail: str, *, kind: str = "") -> HttpResponse:
+    answer = problem(401, detail, kind=kind)
+    answer["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 def _field(location: tuple[Any, ...]) -> str:

@@ -25,9 +25,10 @@ django = Door(wsgi, threads=8, longest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 probes = Door(wsgi, threads=2, longest=0)  # its own, so that health is told while the others wait for a database
 
 from agents.consumers import LiveConsumer  # noqa: E402  (the apps are ready from here on)
+from lobby.accounts.bearer import or_key  # noqa: E402
 from lobby.live import reports, sse  # noqa: E402
 
-event_stream = AuthMiddlewareStack(sse.application)
+event_stream = or_key(AuthMiddlewareStack(sse.application), sse.application)
 
 
 async def http(scope, receive, send):  # type: ignore[no-untyped-def]

@@ -16,6 +16,7 @@ from lobby import limits
 PER_ACCOUNT_AND_ADDRESS = parse("5/5 minutes")
 PER_ADDRESS = parse("60/10 minutes")
 PER_ACCOUNT = parse("100/hour")
+WRONG_KEYS_PER_ADDRESS = parse("60/10 minutes")
 SIGN_UPS_PER_ADDRESS = parse("10/hour")
 
 
@@ -38,6 +39,11 @@ def count_sign_in(*, account: str, address: str | None, is_known_device: bool) -
 
 def count_sign_up(*, address: str | None) -> None:
     _count(SIGN_UPS_PER_ADDRESS, "sign-up", _network(address))
+
+
+def count_wrong_key(*, address: str | None) -> None:
+    """Right ones are not counted, so that a program with an old key does not shut out its neighbours."""
+    _count(WRONG_KEYS_PER_ADDRESS, "wrong-key", _network(address))
 
 
 def forget(*, account: str, address: str | None) -> None:

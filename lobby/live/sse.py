@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -34,20 +35,20 @@ def matches(path: str) -> bool:
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     user = scope.get("user")
     if scope["method"] != "GET":
-        return await _problem(send, 405, "Only GET is possible here.")
+        return await say_problem(send, 405, "Only GET is possible here.")
     if user is None or not user.is_authenticated:
-        return await _problem(send, 401, "Sign in first.")
+        return await say_problem(send, 401, "Sign in first.")
     topic = unquote(scope["path"][len(PREFIX) : -len(SUFFIX)])
     after = dict(scope["headers"]).get(b"last-event-id", b"").decode("latin-1")
-    reader = Reader(topic, user, scope["session"])
+    reader = Reader(topic, user, scope.get("may_go_on") or partial(is_signed_in, scope["session"], user))
     try:
         frames = await reader.attach(after=after)
     except NotAllowed:
         reader.leave()
-        return await _problem(send, 404, "There is no such topic.")
+        return await say_problem(send, 404, "There is no such topic.")
     except RedisError:
         reader.leave()
-        return await _problem(send, 503, "The live streams are away for a moment; try again.")
+        return await say_problem(send, 503, "The live streams are away for a moment; try again.")
     try:
         await _stream(reader.frames(frames), receive, send)
     finally:
@@ -55,10 +56,10 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 
 
 class Reader:
-    """One stream: what is said on a topic, for as long as the session that asked for it lasts."""
+    """One stream: what is said on a topic, for as long as the session (or key) that asked for it lasts."""
 
-    def __init__(self, topic: str, user: Any, session: Any) -> None:
-        self.topic, self.user, self.session = topic, user, session
+    def __init__(self, topic: str, user: Any, is_still_in: Callable[[], bool]) -> None:
+        self.topic, self.user, self.is_still_in = topic, user, is_still_in
         self.own = own_topic(user)
         self.outbox = Outbox()
         self.look_again = 0.0
@@ -99,7 +100,7 @@ class Reader:
         if time.monotonic() < self.look_again:
             return True
         self.look_again = time.monotonic() + RECHECK_SECONDS
-        return await in_database(is_signed_in, self.session, self.user)
+        return await in_database(self.is_still_in)
 
 
 async def _stream(frames: AsyncIterator[str], receive: Receive, send: Send) -> None:
@@ -138,8 +139,8 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _problem(send: Send, status: int, detail: str) -> None:
-    answer = problem(status, detail)
+async def say_problem(send: Send, status: int, detail: str, *, retry_after: int | None = None) -> None:
+    answer = problem(status, detail, retry_after=retry_after)
     headers = [(name.lower().encode(), value.encode()) for name, value in answer.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.content})
