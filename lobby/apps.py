@@ -18,5 +18,5 @@ class LobbyConfig(AppConfig):
         from lobby.accounts import sessions  # noqa: PLC0415  (names models, which are not there earlier)
 
         sessions.connect()
-        if process := os.environ.get("LOBBY_PROCESS"):
-            traces.start(process=process)
+        if os.environ.get("LOBBY_PROCESS") == "web":  # workers and beat begin when Celery says what they are
+            traces.start(process="web")

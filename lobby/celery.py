@@ -2,15 +2,25 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import before_task_publish, task_postrun, task_prerun
+from celery.signals import beat_init, before_task_publish, task_postrun, task_prerun, worker_init
 
-from lobby import correlation
+from lobby import correlation, traces
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lobby.settings")
 
 app = Celery("lobby")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def trace_worker(**_: Any) -> None:
+    traces.start(process="worker")
+
+
+@beat_init.connect
+def trace_beat(**_: Any) -> None:
+    traces.start(process="beat")
 
 
 @before_task_publish.connect
