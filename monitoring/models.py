@@ -2,8 +2,14 @@ import uuid
 from typing import Any, NoReturn
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import models
 from django.db.models.functions import Now
+
+from lobby import egress
+from monitoring import rules
+from monitoring.querysets import AlertQuerySet, ReceiverQuerySet
 
 
 class AppendOnly(Exception):
@@ -77,7 +83,7 @@ class Snapshot(models.Model):
 
 
 class AlertRule(models.Model):
-    """When somebody should know: a metric (monitoring/alerts.py lists them) beyond a bound for some time."""
+    """When somebody should know: a metric (monitoring/rules.py lists them) beyond a bound for some time."""
 
     class Comparison(models.TextChoices):
         ABOVE = "above", "above"
@@ -104,6 +110,13 @@ class AlertRule(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        if self.bound is not None and (wrong := rules.why_not(metric=self.metric, bound=self.bound)):
+            raise ValidationError({name: [words] for name, words in wrong.items()})
+
+    def is_beyond(self, value: float) -> bool:
+        return value > self.bound if self.comparison == self.Comparison.ABOVE else value < self.bound
+
 
 class Alert(models.Model):
     """A rule that holds of something (`subject`, for example a host; empty: the installation), until it is resolved."""
@@ -114,11 +127,14 @@ class Alert(models.Model):
     value = models.FloatField()
     since = models.DateTimeField(db_default=Now())  # when it began to be so
     raised_at = models.DateTimeField(null=True)  # when it had been so for long enough; before that nobody is told
+    calm_since = models.DateTimeField(null=True)  # when it was first found over; found so twice, it is resolved
     resolved_at = models.DateTimeField(null=True)
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+
+    objects = AlertQuerySet.as_manager()
 
     class Meta:
         ordering = ["-since"]
@@ -174,9 +190,32 @@ class Receiver(models.Model):
     )
     is_enabled = models.BooleanField("enabled", default=True)
 
+    objects = ReceiverQuerySet.as_manager()
+
     class Meta:
         ordering = ["address"]
         constraints = [models.UniqueConstraint(fields=["kind", "address"], name="one_receiver_of_an_address")]
 
     def __str__(self) -> str:
         return self.address
+
+    def clean(self) -> None:
+        """What can't be sent to is refused here, with the reason; where a webhook leads is looked at again each time."""
+        try:
+            if self.kind == self.Kind.EMAIL:
+                validate_email(self.address)
+            elif self.kind == self.Kind.WEBHOOK:
+                egress.check(self.address)
+        except (ValidationError, egress.Refused, egress.NotReached) as error:
+            words = error.messages if isinstance(error, ValidationError) else [str(error)]
+            raise ValidationError({"address": words}) from None
+
+
+class Turn(models.Model):
+    """When work that several processes would do was last taken up by one of them (monitoring/turns.py)."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name
