@@ -1,4 +1,4 @@
-"""Can questions be answered? Told within three seconds, whatever hangs: balancers and orchestrators ask again and again.
+"""Can questions be answered? Told within three seconds, whatever hangs: balancers and orchestrators ask over and over.
 
 What hangs is asked once: who comes meanwhile shares that answer, so that probes pile up neither threads nor
 connections. Reasons are for everybody to read and name no machine.

@@ -200,7 +200,7 @@ class Receiver(models.Model):
         return self.address
 
     def clean(self) -> None:
-        """What can't be sent to is refused here, with the reason; where a webhook leads is looked at again each time."""
+        """What can't be sent to is refused, with the reason. Where a webhook leads is looked at again each time."""
         try:
             if self.kind == self.Kind.EMAIL:
                 validate_email(self.address)
