@@ -40,7 +40,10 @@ class Conversation(models.Model):
 
     class Meta:
         ordering = ["-is_pinned", "-updated_at"]
-        indexes = [models.Index(fields=["owner", "-is_pinned", "-updated_at"], name="conversation_list")]
+        indexes = [
+            models.Index(fields=["owner", "-is_pinned", "-updated_at"], name="conversation_list"),
+            models.Index(fields=["created_at"], name="conversation_by_age"),  # how many are begun, for the metrics
+        ]
 
     def __str__(self) -> str:
         return self.title or "New chat"
