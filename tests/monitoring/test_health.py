@@ -81,7 +81,7 @@ def test_host_that_was_found_down_does_not_count(client: Client) -> None:
     assert reasons(client) == {"host": "No model host answers, of 1."}
 
 
-VERSION = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"version":"0.12.10"}'
+VERSION = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 21\r\n\r\n{"version":"0.12.10"}'
 HTML = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"
 
 
