@@ -4,21 +4,41 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
-from unfold.views import ChangeList
 
 from agents.admin import AgentAdmin
 from agents.models import Agent
-from debates.consensus import SETTLED_BALLOTS
+from debates.consensus import RULES, SETTLED_BALLOTS
 from debates.history import events_of
-from debates.models import Calibration, Debate, Seat
+from debates.models import Calibration, Debate, Round, Seat
+from debates.protocols import PROTOCOLS
 from debates.records import NO_RECORD, TrackRecord, records_by_agent, records_by_model
-from lobby import audit
-from lobby.site import ReadOnlyAdmin
+from lobby.site import FoundByOwner, ReadingRecorded, ReadOnlyAdmin
+
+
+class ByProtocol(SimpleListFilter):
+    title = parameter_name = "protocol"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(key, key) for key in PROTOCOLS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Debate]) -> QuerySet[Debate]:
+        return queryset.filter(protocol=self.value()) if self.value() else queryset
+
+
+class ByRule(SimpleListFilter):
+    title = parameter_name = "rule"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(key, key) for key in RULES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Debate]) -> QuerySet[Debate]:
+        return queryset.filter(rule=self.value()) if self.value() else queryset
 
 
 class SeatInline(TabularInline):  # type: ignore[misc]
@@ -36,14 +56,13 @@ class SeatInline(TabularInline):  # type: ignore[misc]
 
 
 @admin.register(Debate)
-class DebateAdmin(ReadOnlyAdmin):
+class DebateAdmin(FoundByOwner, ReadingRecorded):
     """Transcripts, to be read where there is a reason; each reading is recorded. The list shows nothing of them."""
 
     list_display = ["id", "owner", "protocol", "rule", "status", "stop_reason", "round_count", "created_at", "ended_at"]
-    list_filter = ["status", "protocol", "rule", "stop_reason"]
+    list_filter = ["status", ByProtocol, ByRule, "created_at"]
     list_select_related = ["owner"]
-    search_fields = ["=id", "owner__username"]
-    date_hierarchy = "created_at"
+    sortable_by = ["created_at"]
     fields = [
         "owner",
         ("protocol", "rule", "belief"),
@@ -60,14 +79,15 @@ class DebateAdmin(ReadOnlyAdmin):
     readonly_fields = ["named_options", "transcript"]
     inlines = [SeatInline]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Debate]:
-        rows: QuerySet[Debate] = super().get_queryset(request)
-        return rows.annotate(round_count=Count("rounds"))
+    def complete(self, rows: list[Any]) -> None:
+        counted = Round.objects.filter(debate__in=rows).order_by().values_list("debate")
+        numbers = dict(counted.annotate(count=Count("*")))
+        for debate in rows:
+            debate.number = numbers.get(debate.pk, 0)
 
     @admin.display(description="rounds")
     def round_count(self, debate: Any) -> int:
-        count: int = debate.round_count
-        return count
+        return int(debate.number)
 
     @admin.display(description="options")
     def named_options(self, debate: Debate) -> SafeString:
@@ -76,13 +96,8 @@ class DebateAdmin(ReadOnlyAdmin):
     @admin.display(description="transcript")
     def transcript(self, debate: Debate) -> SafeString:
         """What may be told: of a round under way who has voted, not for what."""
-        return format_html_join("", "<p>{} <strong>{}</strong></p><pre>{}</pre>", _told(debate))
-
-    def render_change_form(self, request: HttpRequest, context: Any, **form: Any) -> HttpResponse:
-        debate = form["obj"]
-        audit.record("debate.read", request=request, subject=debate, owner=debate.owner_id)
-        page: HttpResponse = super().render_change_form(request, context, **form)
-        return page
+        articles = format_html_join("", "<article><h3>{} <b>{}</b></h3><pre>{}</pre></article>", _told(debate))
+        return SafeString('<div class="lobby-said">') + articles + SafeString("</div>")
 
 
 def _told(debate: Debate) -> Iterator[tuple[str, str, str]]:
@@ -108,22 +123,6 @@ def _vote(cast: dict[str, Any], debate: Debate) -> str:
     return debate.option_texts.get(cast["option"]) or str(cast["option"])
 
 
-class AgentsWithRecords(ChangeList):  # type: ignore[misc]
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        records = records_by_agent(agent.pk for agent in self.result_list)
-        for agent in self.result_list:
-            agent.record = records.get(agent.pk, NO_RECORD)
-
-
-class ModelsWithRecords(ChangeList):  # type: ignore[misc]
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        records = records_by_model(row.pk for row in self.result_list)
-        for row in self.result_list:
-            row.record = records.get(row.pk, NO_RECORD)
-
-
 def _in_words(record: TrackRecord) -> str:
     """Over settled debates, one ballot for each seat and debate: its last."""
     if record.hit_rate is None:
@@ -143,8 +142,10 @@ class DebatingAgentAdmin(AgentAdmin):
 
     list_display = [*AgentAdmin.list_display, "track_record"]
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return AgentsWithRecords
+    def complete(self, rows: list[Any]) -> None:
+        records = records_by_agent(agent.pk for agent in rows)
+        for agent in rows:
+            agent.record = records.get(agent.pk, NO_RECORD)
 
     @admin.display(description="track record")
     def track_record(self, row: Any) -> str:
@@ -158,8 +159,10 @@ class CalibrationAdmin(ReadOnlyAdmin):
     list_display = ["model", "ballots", "is_used", "track_record", "updated_at"]
     search_fields = ["model"]
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return ModelsWithRecords
+    def complete(self, rows: list[Any]) -> None:
+        records = records_by_model(row.pk for row in rows)
+        for row in rows:
+            row.record = records.get(row.pk, NO_RECORD)
 
     @admin.display(description="used", boolean=True)
     def is_used(self, row: Calibration) -> bool:

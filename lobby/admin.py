@@ -1,19 +1,88 @@
+"""Users and groups: what each may do, how much each may use."""
+
+from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import ValidationError
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models.functions import Now
 from django.http import HttpRequest
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline
+from unfold.forms import AdminPasswordChangeForm, PaginationInlineFormSet, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from agents.models import Run
+from lobby.accounts.models import Limit
 from lobby.site import RecordedAdmin
 
 admin.site.unregister([User, Group])
 
+# What means something here, in the order in which it is shown. All but the first four need staff status.
+RIGHTS = {
+    "accounts.chat": "Chat with agents",
+    "accounts.debate": "Start debates",
+    "accounts.manage_agents": "Manage agents and model hosts (with staff status)",
+    "monitoring.see_metrics": "See the dashboard and the metrics",
+    "agents.view_run": "Admin: see runs, and read prompts and answers (each reading is recorded)",
+    "agents.change_run": "Admin: stop and repeat runs",
+    "agents.view_pull": "Admin: see which models were pulled",
+    "agents.view_worker": "Admin: see workers",
+    "chat.view_conversation": "Admin: read the chats of others (each reading is recorded)",
+    "debates.view_debate": "Admin: read the debates of others (each reading is recorded)",
+    "debates.view_calibration": "Admin: see what the confidence of models is worth",
+    "accounts.view_limit": "Admin: see limits",
+    "accounts.add_limit": "Admin: add limits",
+    "accounts.change_limit": "Admin: change limits",
+    "accounts.delete_limit": "Admin: delete limits",
+    "accounts.view_apikey": "Admin: see who has API keys",
+    "accounts.change_apikey": "Admin: revoke API keys",
+    "accounts.view_invitation": "Admin: see invitations",
+    "accounts.add_invitation": "Admin: invite people",
+    "accounts.delete_invitation": "Admin: take invitations back",
+    "monitoring.view_alert": "Admin: see alerts",
+    "monitoring.change_alert": "Admin: acknowledge alerts",
+    "monitoring.view_alertrule": "Admin: see alert rules",
+    "monitoring.add_alertrule": "Admin: add alert rules",
+    "monitoring.change_alertrule": "Admin: change alert rules",
+    "monitoring.delete_alertrule": "Admin: delete alert rules",
+    "monitoring.view_receiver": "Admin: see who is told of alerts",
+    "monitoring.add_receiver": "Admin: add receivers of alerts",
+    "monitoring.change_receiver": "Admin: change and test receivers of alerts",
+    "monitoring.delete_receiver": "Admin: delete receivers of alerts",
+    "monitoring.view_auditevent": "Admin: read the audit log",
+}
+
+
+def rights() -> QuerySet[Permission]:
+    known = [Q(content_type__app_label=app, codename=name) for app, name in (right.split(".") for right in RIGHTS)]
+    order = Case(*(When(each, then=Value(place)) for place, each in enumerate(known)), output_field=IntegerField())
+    rows = Permission.objects.select_related("content_type").alias(place=order)
+    return rows.filter(place__isnull=False).order_by("place")
+
+
+class RightsField(forms.ModelMultipleChoiceField):
+    """What somebody may do, as plain checkboxes."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = UnfoldAdminCheckboxSelectMultipleWidget()
+        super().__init__(queryset=rights(), required=False, widget=widget, **options)
+
+    def label_from_instance(self, obj: Any) -> str:
+        return RIGHTS[f"{obj.content_type.app_label}.{obj.codename}"]
+
 
 class ForSuperusers(RecordedAdmin):
     """Who may change users can make himself anything, so the permission to change users is not handed out at all."""
+
+    rights_field = ""
+    filter_horizontal = ()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return _is_superuser(request)
@@ -30,18 +99,121 @@ class ForSuperusers(RecordedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _is_superuser(request)
 
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == self.rights_field:
+            return RightsField(label="May", help_text="What a superuser, or a member of a group, may do comes on top.")
+        if db_field.name == "groups":
+            options["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
+        return super().formfield_for_manytomany(db_field, request, **options)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Permissions that are not shown stay as they were."""
+        field = getattr(form.instance, self.rights_field)
+        others = list(field.exclude(pk__in=rights().values("pk")))
+        super().save_related(request, form, formsets, change)
+        field.add(*others)
+
+
+class OneOfEach(PaginationInlineFormSet):  # type: ignore[misc]
+    """Limits of one user or group: of each kind one."""
+
+    def clean(self) -> None:
+        super().clean()
+        kept = [form.cleaned_data for form in self.forms if form not in self.deleted_forms]
+        kinds = [data["kind"] for data in kept if data.get("kind")]
+        if twice := {kind for kind in kinds if kinds.count(kind) > 1}:
+            named = ", ".join(sorted(Limit.Kind(kind).label for kind in twice))
+            raise ValidationError(f"There can be only one limit of a kind. Given twice: {named}.")
+
+    def save_new(self, form: Any, commit: bool = True) -> Any:
+        form.instance.scope = Limit.Scope.USER if self.fk.name == "user" else Limit.Scope.GROUP
+        return super().save_new(form, commit=commit)
+
+
+class LimitInline(TabularInline):  # type: ignore[misc]
+    model = Limit
+    formset = OneOfEach
+    fields = ["kind", "value"]
+    extra = 0
+
+
+class UserLimits(LimitInline):
+    fk_name = "user"
+    verbose_name_plural = "limits of this user: they stand before those of groups and of everybody"
+
+
+class GroupLimits(LimitInline):
+    fk_name = "group"
+    verbose_name_plural = "limits of each member: of several groups the most generous holds"
+
 
 @admin.register(User)
 class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ["username", "is_active", "is_staff", "is_superuser", "last_login"]
+    rights_field = "user_permissions"
+    list_display = ["username", "email", "is_active", "is_staff", "is_superuser", "date_joined", "last_login"]
+    list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
+    sortable_by = ["username"]
+    readonly_fields = ["use", "last_login", "date_joined"]
+    inlines = [UserLimits]
+    fieldsets = [
+        (None, {"fields": [("username", "password"), ("first_name", "last_name", "email")]}),
+        (
+            "What this user may do",
+            {"fields": [("is_active", "is_staff", "is_superuser"), "groups", "user_permissions"]},
+        ),
+        ("Use", {"fields": ["use", ("date_joined", "last_login")]}),
+    ]
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
+        return self.inlines if obj else []
+
+    @admin.display(description="has used")
+    def use(self, user: User) -> SafeString:
+        recent = Run.objects.filter(owner=user, queued_at__gt=Now() - timedelta(days=30)).order_by()
+        of_a_day = Count("pk", filter=Q(queued_at__gt=Now() - timedelta(days=1)))
+        runs = recent.aggregate(month=Count("pk"), day=of_a_day)
+        counts = [
+            ("chats", user.conversations.count()),
+            ("debates", user.debates.count()),
+            ("runs in 24 hours", runs["day"]),
+            ("runs in 30 days", runs["month"]),
+        ]
+        return format_html_join(", ", "{} {}", ((f"{number:,}", name) for name, number in counts))
 
 
 @admin.register(Group)
 class GroupAdmin(ForSuperusers, DjangoGroupAdmin):
-    pass
+    rights_field = "permissions"
+    list_display = ["name", "members", "may"]
+    inlines = [GroupLimits]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": ["name", "permissions"],
+                "description": "What the group “Everybody” is given holds for every active user, member or not.",
+            },
+        )
+    ]
+
+    def complete(self, rows: list[Any]) -> None:
+        counted = User.groups.through.objects.filter(group__in=rows).order_by().values_list("group")
+        members = dict(counted.annotate(count=Count("*")))
+        given = rights().filter(group__in=rows).values_list("group", "content_type__app_label", "codename")
+        for group in rows:
+            group.number = members.get(group.pk, 0)
+            group.given = [RIGHTS[f"{app}.{name}"] for key, app, name in given if key == group.pk]
+
+    @admin.display(description="members")
+    def members(self, group: Any) -> int:
+        return int(group.number)
+
+    @admin.display(description="may")
+    def may(self, group: Any) -> str:
+        return "; ".join(group.given) or "–"
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -1,12 +1,118 @@
-from django.contrib import admin
+"""Alerts and who is told of them, and the audit log."""
 
-from lobby.site import ReadOnlyAdmin
-from monitoring.models import AuditEvent
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from lobby.site import ReadOnlyAdmin, RecordedAdmin
+from monitoring import alerts
+from monitoring.models import Alert, AlertRule, AuditEvent, Notification, Receiver
+
+SEVERITIES = {"info": "info", "warning": "warning", "critical": "danger"}
+STANDINGS = {"open": "danger", "acknowledged": "warning", "resolved": "success", "pending": "info"}
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(RecordedAdmin):
+    list_display = ["name", "when", "severity", "is_enabled"]
+    list_filter = ["is_enabled", "severity"]
+    search_fields = ["name", "metric"]
+    fields = ["name", ("metric", "comparison", "bound"), ("for_seconds", "severity", "is_enabled"), "advice"]
+    actions = ["enable", "disable"]
+
+    @admin.display(description="raised when")
+    def when(self, rule: AlertRule) -> str:
+        lasting = f" for {rule.for_seconds} s" if rule.for_seconds else ""
+        return f"{rule.metric} {rule.get_comparison_display()} {rule.bound:g}{lasting}"
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
+        self.switch(request, queryset, action="enabled", is_enabled=True)
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
+        self.switch(request, queryset, action="disabled", is_enabled=False)
+
+
+class NotificationInline(TabularInline):  # type: ignore[misc]
+    """What was sent of it, and to whom."""
+
+    model = Notification
+    fields = readonly_fields = ["receiver", "event", "state", "attempts", "next_at", "error"]
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
+        rows: QuerySet[Notification] = super().get_queryset(request)
+        return rows.select_related("receiver", "alert__rule")
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """What is, or was, not as it should be. Raised and resolved by the lobby itself, acknowledged by people."""
+
+    list_display = ["rule", "subject", "severity", "standing", "value", "since", "resolved_at", "acknowledged_by"]
+    list_filter = ["rule__severity", "rule", "since", "resolved_at"]
+    list_select_related = ["rule", "acknowledged_by"]
+    search_fields = ["subject", "rule__name"]
+    sortable_by = ["since"]
+    fields = [
+        ("rule", "subject"),
+        ("standing", "severity", "value"),
+        "advice",
+        ("since", "raised_at", "resolved_at"),
+        ("acknowledged_at", "acknowledged_by"),
+    ]
+    readonly_fields = ["standing", "severity", "advice"]
+    inlines = [NotificationInline]
+    actions = ["acknowledge"]
+
+    @display(description="severity", label=SEVERITIES)
+    def severity(self, alert: Alert) -> tuple[str, str]:
+        return alert.rule.severity, alert.rule.get_severity_display()
+
+    @display(description="state", label=STANDINGS)
+    def standing(self, alert: Alert) -> str:
+        if alert.resolved_at:
+            return "resolved"
+        if alert.raised_at is None:
+            return "pending"
+        return "acknowledged" if alert.acknowledged_at else "open"
+
+    @admin.display(description="what to do")
+    def advice(self, alert: Alert) -> str:
+        return alert.rule.advice or "–"
+
+    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("monitoring.change_alert")
+
+    @admin.action(description="Acknowledge: somebody looks after it", permissions=["acknowledge"])
+    def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        number = sum(alerts.acknowledge(alert, by=request.user) for alert in queryset)
+        self.message_user(request, f"Acknowledged: {number}.")
+
+
+@admin.register(Receiver)
+class ReceiverAdmin(RecordedAdmin):
+    list_display = ["address", "kind", "least_severity", "is_enabled"]
+    list_filter = ["kind", "is_enabled", "least_severity"]
+    search_fields = ["address"]
+    fields = [("kind", "address"), ("least_severity", "is_enabled")]
 
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
+    """Nobody changes it: the database itself refuses."""
+
     list_display = ["at", "action", "actor_name", "subject_kind", "subject_id", "address"]
-    list_filter = ["action", "subject_kind"]
+    list_filter = ["at", "action", "subject_kind"]
     search_fields = ["actor_name", "subject_id"]
-    date_hierarchy = "at"
+    search_help_text = "Who did it, or the id of what was done to."
+    sortable_by = ["at"]

@@ -1,0 +1,109 @@
+from http import HTTPStatus
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from agents import trials
+from agents.clones import clone
+from agents.errors import Refused
+from agents.models import Agent, Host
+from lobby import audit
+from lobby.problems import problem
+from lobby.site import RecordedAdmin
+
+
+class TrialForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What the change form holds at the moment, unsaved, and a prompt."""
+
+    prompt = forms.CharField(
+        max_length=trials.LONGEST, error_messages={"required": "Write something to try the agent with."}
+    )
+
+    class Meta:
+        model = Agent
+        fields = ["system_prompt", "model", "host", "options", "think"]
+
+
+@admin.register(Agent)
+class AgentAdmin(RecordedAdmin):
+    list_display = ["name", "slug", "role", "model", "host", "is_active", "votes", "position"]
+    list_filter = ["is_active", "role"]
+    list_select_related = ["host"]
+    search_fields = ["name", "slug", "description"]
+    prepopulated_fields = {"slug": ["name"]}
+    actions = ["enable", "disable", "clone"]
+    actions_submit_line = ["save_and_clone"]
+    change_form_outer_after_template = "admin/agents/agent/try.html"
+    fieldsets = [
+        (None, {"fields": [("name", "slug"), ("role", "is_active"), "description", "system_prompt"]}),
+        ("Model", {"fields": [("model", "host"), ("options", "think"), "capabilities"]}),
+        ("In debates and on pages", {"fields": [("votes", "position"), ("initials", "colour")]}),
+    ]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "model":
+            options["widget"] = UnfoldAdminTextInputWidget(attrs={"list": "models-there-are"})
+        return super().formfield_for_dbfield(db_field, request, **options)
+
+    def get_urls(self) -> list[URLPattern]:
+        one = self.admin_site.admin_view(require_POST(self.try_prompt))
+        return [path("<path:object_id>/try/", one, name="agents_agent_try"), *super().get_urls()]
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        models = {name for host in Host.objects.enabled() for name in host.model_names}
+        context = {"models_there_are": sorted(models), **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def try_prompt(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Answers with the run and the topic on which it speaks."""
+        agent = self.get_object(request, object_id)
+        if agent is None or not self.has_change_permission(request, agent):
+            raise Http404
+        form = TrialForm(request.POST, instance=agent)
+        if not form.is_valid():
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, _words(form), kind="invalid")
+        try:
+            run = trials.begin(form.instance, form.cleaned_data["prompt"], owner=request.user)
+        except Refused as error:
+            return problem(error.status, error.message, kind=error.kind, retry_after=error.retry_after)
+        audit.record("agent.tried", request=request, subject=agent, run=str(run.pk))
+        return JsonResponse({"run": str(run.pk), "topic": run.topic, "model": run.model})
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        self.switch(request, queryset, action="enabled", is_active=True)
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        self.switch(request, queryset, action="disabled", is_active=False)
+
+    @admin.action(description="Clone", permissions=["add"])
+    def clone(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        for agent in queryset:
+            self._clone(request, agent)
+
+    @action(description="Save and clone", permissions=["agents.add_agent"])
+    def save_and_clone(self, request: HttpRequest, obj: Agent) -> None:
+        self._clone(request, obj)
+
+    def _clone(self, request: HttpRequest, agent: Agent) -> None:
+        copy = clone(agent)
+        audit.record("agent.cloned", request=request, subject=copy, of=str(agent.pk))
+        words = f"{copy.name} has been made as {copy.slug}. It is inactive until you have looked at it."
+        self.message_user(request, words, messages.SUCCESS)
+
+
+def _words(form: TrialForm) -> str:
+    """What is wrong with each field, in one line."""
+    wrong = form.errors.get_json_data()
+    said = (f"{name.replace('_', ' ').capitalize()}: {each['message']}" for name in wrong for each in wrong[name])
+    return " ".join(said)
