@@ -56,7 +56,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "channels",
     "csp",
-    "django_prometheus",
     "ninja",
     "lobby",
     "lobby.accounts",
@@ -153,6 +152,7 @@ CELERY_BEAT_SCHEDULE = {
     "debates": {"task": "debates.tasks.sweep", "schedule": 5, "options": {"expires": 5}},
     "render-missed": {"task": "chat.tasks.render_missed", "schedule": 60, "options": {"expires": 60}},
     "snapshot": {"task": "monitoring.tasks.take_snapshot", "schedule": 60, "options": {"expires": 60}},
+    "seal-totals": {"task": "monitoring.tasks.seal_totals", "schedule": 30, "options": {"expires": 30}},
     "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
 }
 
@@ -180,6 +180,7 @@ LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 METRICS_TOKEN = env.text("LOBBY_METRICS_TOKEN")  # who scrapes /metrics without signing in; empty: nobody
+METRICS_NETWORKS = env.networks("LOBBY_METRICS_NETWORKS")  # whoever asks from there may scrape as well
 LOBBY_SIGNUP = env.choice("LOBBY_SIGNUP", "closed", among={"closed", "open"})
 
 # Limits: each is said to whoever meets it.
@@ -221,6 +222,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = ["^metrics$"]  # asked by a scraper beside us, not through the proxy that speaks HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 if PRODUCTION:

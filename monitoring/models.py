@@ -2,6 +2,7 @@ import uuid
 from typing import Any, NoReturn
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models
@@ -219,3 +220,41 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Total(models.Model):
+    """What a counter had counted up to `Seal.until`: it goes on when the rows it counted are deleted
+    (monitoring/totals.py)."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=60)  # a key of monitoring.metrics.COUNTERS or HISTOGRAMS
+    labels = models.JSONField()
+    value = models.FloatField()  # of a histogram the sum of what was observed
+    buckets = ArrayField(models.BigIntegerField(), null=True)  # of a histogram: how many were at most each bound, all
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "labels"], name="one_total_of_a_series")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.labels}"
+
+
+class Seal(models.Model):
+    """One row: what happened before `until` is in the totals, and what happened later is counted in its rows."""
+
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.until:%Y-%m-%d %H:%M:%S}"
+
+
+class Departed(models.Model):
+    """What a counter needs of a row that went, or was taken back, before it was in the totals. Triggers write it."""
+
+    id = models.BigAutoField(primary_key=True)
+    source = models.CharField(max_length=20)
+    at = models.DateTimeField(db_index=True)
+    columns = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.at:%Y-%m-%d %H:%M:%S}"

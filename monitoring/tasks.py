@@ -5,6 +5,7 @@ from celery import shared_task
 from monitoring import (
     beats,  # noqa: F401  (the beat's process marks its signs of life)
     snapshots,
+    totals,
 )
 
 
@@ -13,3 +14,8 @@ def take_snapshot() -> None:
     now = snapshots.minute_now()
     snapshots.take(now)
     snapshots.thin(now)
+
+
+@shared_task
+def seal_totals() -> None:
+    totals.seal()

@@ -1,21 +1,31 @@
+from ipaddress import ip_address
+
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from django_prometheus.exports import ExportToDjangoView
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from lobby.accounts.permissions import SEE_METRICS, may
+from lobby.audit import client_address
+from monitoring.metrics import expose
 
 
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text format, for admins and for who has LOBBY_METRICS_TOKEN."""
-    if not (request.user.is_authenticated and request.user.is_staff) and not _has_token(request):
+    """Prometheus' text format, for who has LOBBY_METRICS_TOKEN, asks from LOBBY_METRICS_NETWORKS or may see figures."""
+    if not (_has_token(request) or _is_near(request) or may(request.user, SEE_METRICS)):
         raise Http404
-    response: HttpResponse = ExportToDjangoView(request)
-    return response
+    return HttpResponse(expose(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _has_token(request: HttpRequest) -> bool:
     token = settings.METRICS_TOKEN
     return bool(token) and constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {token}")
+
+
+def _is_near(request: HttpRequest) -> bool:
+    address = client_address(request)
+    return address is not None and any(ip_address(address) in network for network in settings.METRICS_NETWORKS)
