@@ -95,6 +95,7 @@ api = Api(
 api.add_router("", "agents.api.router")
 api.add_router("", "chat.api.router")
 api.add_router("", "debates.api.router")
+api.add_router("", "monitoring.api.router")
 api.add_router("/me", "lobby.accounts.api.router")
 
 

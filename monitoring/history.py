@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import connection
 
@@ -50,7 +50,7 @@ def read(span: Span) -> History:
 
 def _merged(source: Source, *, since: datetime, until: datetime) -> dict[int, dict[str, float]]:
     found: dict[int, dict[str, float]] = {}
-    asked = [source.step.total_seconds(), list(COUNTERS), source.snapshots, since, until]
+    asked: list[Any] = [source.step.total_seconds(), list(COUNTERS), source.snapshots, since, until]
     with connection.cursor() as cursor:
         cursor.execute(MERGED, asked)
         for at, name, value in cursor.fetchall():

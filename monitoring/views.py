@@ -11,10 +11,51 @@ from lobby.accounts.permissions import SEE_METRICS, may
 from lobby.audit import client_address
 from monitoring.metrics import expose
 
+from monitoring import board, topics
+from monitoring.charts import CHARTS
+
+@never_cache
+ALERTS = ["monitoring/alerts.html", "monitoring/no_alerts.html"]  # the first that there is
+
 
 @never_cache
 @require_safe
+@login_required
+def dashboard(request: HttpRequest) -> HttpResponse:
+    if not topics.may_see(request.user):
+        raise Http404
+    span = "30d" if request.GET.get("span") == "30d" else "24h"
+    about = {"board": board.look(), "charts": CHARTS, "span": span, "topic": topics.TOPIC, "alerts": ALERTS}
+    return render(request, "monitoring/dashboard.html", about)
+
+ALERTS = ["monitoring/alerts.html", "monitoring/no_alerts.html"]  # the first that there is
+
+
+@never_cache
+@require_safe
+@login_required
+def dashboard(request: HttpRequest) -> HttpResponse:
+    if not topics.may_see(request.user):
+        raise Http404
+    span = "30d" if request.GET.get("span") == "30d" else "24h"
+    about = {"board": board.look(), "charts": CHARTS, "span": span, "topic": topics.TOPIC, "alerts": ALERTS}
+    return render(request, "monitoring/dashboard.html", about)
+
+@require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
+ALERTS = ["monitoring/alerts.html", "monitoring/no_alerts.html"]  # the first that there is
+
+
+@never_cache
+@require_safe
+@login_required
+def dashboard(request: HttpRequest) -> HttpResponse:
+    if not topics.may_see(request.user):
+        raise Http404
+    span = "30d" if request.GET.get("span") == "30d" else "24h"
+    about = {"board": board.look(), "charts": CHARTS, "span": span, "topic": topics.TOPIC, "alerts": ALERTS}
+    return render(request, "monitoring/dashboard.html", about)
+
     """Prometheus' text format, for who has LOBBY_METRICS_TOKEN, asks from LOBBY_METRICS_NETWORKS or may see figures."""
     if not (_has_token(request) or _is_near(request) or may(request.user, SEE_METRICS)):
         raise Http404

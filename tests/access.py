@@ -52,6 +52,7 @@ PAGES = {
     "sign-up/": Row(anonymous=404, bob=404, carol=404, alice=404),
     "password/": PAGE_OF_ALL,
     "welcome/<str:token>/": Row(anonymous=410, bob=302, carol=302, alice=302),  # with a token that is none
+    "dashboard/": Row(anonymous=302, bob=404, carol=200, alice=404),
     "health": Row(anonymous=503, bob=503, carol=503, alice=503),  # no worker runs in this test
     "health/live": Row(anonymous=200, bob=200, carol=200, alice=200),
     "health/ready": Row(anonymous=503, bob=503, carol=503, alice=503),
@@ -100,3 +101,5 @@ OPERATIONS = {
     "GET /api/debates/{id}/events": owned(),
     "GET /api/debates/{id}/export": owned(),
 }
+    "GET /api/dashboard": Row(anonymous=401, bob=404, carol=200, alice=404),
+    "GET /api/dashboard/history": Row(anonymous=401, bob=404, carol=200, alice=404),

@@ -296,10 +296,11 @@ def test_every_kind_of_topic_is_attached_by_its_owner_alone(world: World) -> Non
     assert alice is not None
     of_alice = {"chat": str(world.conversation.pk), "debate": str(world.debate.pk), "user": str(alice.pk)}
 
-    assert set(of_alice) == set(TOPICS)
-    for kind, ident in of_alice.items():
+    assert {*of_alice, *OF_ADMINS} == set(TOPICS)
+    for kind, ident in (of_alice | OF_ADMINS).items():
         allowed = {name: TOPICS[kind].may_attach(user or AnonymousUser(), ident) for name, user in world.people.items()}
-        assert allowed == {"anonymous": False, "bob": False, "carol": False, "alice": True}, kind
+        who = "carol" if kind in OF_ADMINS else "alice"
+        assert allowed == {name: name == who for name in world.people}, kind
 
 
 def test_deleted_chat_is_brought_back_by_its_owner_alone_and_its_topic_is_nobodys(world: World) -> None:
@@ -318,3 +319,6 @@ def test_one_time_link_is_for_the_account_it_was_made_for(world: World) -> None:
     client.get(links.make(carol))
 
     assert client.session["_auth_user_id"] == str(carol.pk)
+OF_ADMINS = {"dashboard": "0"}
+
+

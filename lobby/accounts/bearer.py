@@ -29,6 +29,8 @@ SCOPES_OF: dict[str, tuple[str | None, str | None]] = {
     "debates": ("read", "debate"),
     "topics": ("read", None),
     "me": ("read", None),
+    "me/keys": (None, None),  # a key makes no keys
+    "dashboard": ("read", None),
 }
 
 

@@ -1,0 +1,31 @@
+/** <lobby-dashboard>: the figures as they are right now, said on its topic every few seconds while somebody looks. */
+
+import "./charts.js";
+import { live } from "./live.js";
+import { morph } from "./morph.js";
+
+class LobbyDashboard extends HTMLElement {
+  connectedCallback() {
+    this.#show(this.querySelector('[data-part="figures"]'));
+    live.attach(this.dataset.topic, (event) => event.html && this.#heard(event.html));
+  }
+
+  disconnectedCallback() {
+    live.detach(this.dataset.topic);
+  }
+
+  #heard(html) {
+    const old = this.querySelector('[data-part="figures"]');
+    const fresh = old.cloneNode();
+    fresh.innerHTML = html; // rendered by our server's templates, which escape every name
+    this.#show(fresh);
+    morph(old, fresh);
+  }
+
+  /** The rows behind the figures are in the admin, where not everybody gets in who may see these. */
+  #show(part) {
+    if ("withoutLinks" in this.dataset) for (const link of part.querySelectorAll("a")) link.removeAttribute("href");
+  }
+}
+
+customElements.define("lobby-dashboard", LobbyDashboard);
