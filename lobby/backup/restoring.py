@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 
 import psycopg
 
@@ -22,6 +23,7 @@ from lobby.embedded.home import open_home
 
 Say = Callable[[str], None]
 
+LEAVING = 2  # seconds
 NAMED = 3  # so many of a long list are named
 # What tells an installation in use from one that was only ever started
 IN_USE = {
@@ -102,7 +104,7 @@ def check_target(url: str, manifest: Manifest) -> None:
         theirs, ours = manifest["postgres"] // 10_000, connection.info.server_version // 10_000
         if theirs > ours:
             raise NotDone(f"The backup is of PostgreSQL {theirs} and this server is {ours}: restore into a newer one.")
-        if number := contents.value(connection, CONNECTED):
+        if number := others_connected(connection):
             raise NotDone(f"Others are connected to the database ({number}): stop web, workers and beat first.")
         tables = contents.sizes(connection, schema=contents.schema_of(connection))
         others = [name for (name,) in connection.execute(OTHERS_TABLES)]
@@ -112,6 +114,15 @@ def check_target(url: str, manifest: Manifest) -> None:
         raise NotDone(
             f"The database holds what is not Agent Lobby's ({few(others)}): name one of its own in DATABASE_URL."
         )
+
+
+def others_connected(connection: psycopg.Connection) -> int:
+    """How many stay: the server needs a moment to notice that somebody left, and we were just here ourselves."""
+    deadline = monotonic() + LEAVING
+    while (number := int(contents.value(connection, CONNECTED))) and monotonic() < deadline:
+        connection.rollback()  # the next look is a fresh one
+        sleep(0.05)
+    return number
 
 
 def make_way(url: str, *, home: Path, replace: bool, steps: Steps, say: Say) -> None:

@@ -21,17 +21,19 @@ SELECT (r.rolcreatedb OR r.rolsuper) AND pg_has_role(d.datdba, 'USAGE') AND d.da
        AND octet_length(d.datname::text) <= %s
   FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()
 """
+# What hangs on a table goes with it, so the tables first
 OBJECTS = """
 SELECT format('DROP %s IF EXISTS %I.%I CASCADE', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN
-              'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname)
+              'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname), c.relkind = 'S'
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND NOT EXISTS (
        SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 UNION ALL
-SELECT format('DROP ROUTINE IF EXISTS %s CASCADE', p.oid::regprocedure)
+SELECT format('DROP ROUTINE IF EXISTS %s CASCADE', p.oid::regprocedure), true
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE n.nspname = current_schema() AND NOT EXISTS (
        SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+ ORDER BY 2
 """
 
 
@@ -112,5 +114,5 @@ def drop(connection: psycopg.Connection, *names: str) -> None:
 
 def clear(connection: psycopg.Connection) -> None:
     """Drop all that is in the database, in the transaction that the connection is in."""
-    for (statement,) in connection.execute(OBJECTS).fetchall():
+    for statement, _ in connection.execute(OBJECTS).fetchall():
         connection.execute(statement)
