@@ -18,7 +18,9 @@ from django.urls import URLResolver, get_resolver
 from agents.models import Run
 from chat.models import Conversation, Message
 from debates.models import Ballot, Claim, Debate, Injection, Round, Seat, Speech
-from lobby.accounts import links
+from lobby.accounts import keys, links
+from lobby.accounts.bearer import SCOPES_OF, noun_of
+from lobby.accounts.models import ApiKey
 from lobby.api import api
 from lobby.live.topics import TOPICS
 from monitoring.models import AuditEvent
@@ -49,6 +51,7 @@ class World:
     question: Message
     reply: Message
     run: Run
+    key: ApiKey
 
     def browser(self, name: str) -> Client:
         client = Client()
@@ -73,7 +76,8 @@ def world(db: None) -> World:
     open_debate = make_debate(status="paused", is_open=True, **secret)
     make_round(open_debate, step="options")
     people = {"anonymous": None, "bob": make_user("bob"), "carol": make_admin("carol"), "alice": alice}
-    return World(people, conversation, debate, ended, open_debate, question, reply, run)
+    key, _ = keys.make(alice, name=SECRET, scopes=["read"])
+    return World(people, conversation, debate, ended, open_debate, question, reply, run, key)
 
 
 def addresses(patterns: Any, prefix: str = "") -> Iterator[str]:
@@ -111,7 +115,7 @@ def path_of(route: str, world: World) -> str:
     if noun == "messages":
         key: Any = (world.question if route.endswith("edit") else world.reply).pk
     else:
-        of_noun = {"runs": world.run, "debates": debate_for(route, world)}
+        of_noun = {"runs": world.run, "debates": debate_for(route, world), "me": world.key}
         key = (world.debate if route.startswith("debates/") else of_noun.get(noun, world.conversation)).pk
     values = {
         "uuid:pk": key,
@@ -159,6 +163,31 @@ def test_operation(world: World, operation: str, name: str) -> None:
         assert state(world) == before
 
 
+def scope_of(operation: str) -> str | None:
+    method, path = operation.split()
+    return SCOPES_OF[noun_of(path)][method != "GET"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_operation_with_a_key(world: World, operation: str) -> None:
+    """Bob's key opens what bob may, with the scope that it takes and with no other."""
+    method, path = operation.split()
+    scope = scope_of(operation)
+    before = state(world)
+    path = path_of(path.replace("{", "<").replace("}", ">").lstrip("/"), world)
+    expected = {True: 403 if scope is None else OPERATIONS[operation].bob, False: 403}
+
+    for has_scope, status in expected.items():
+        scopes = [scope or "read"] if has_scope else [other for other in keys.SCOPES if other != scope]
+        _, key = keys.make(world.people["bob"], name="bob's", scopes=scopes)
+        answer = Client(enforce_csrf_checks=True).generic(
+            method, path, headers={"authorization": f"Bearer {key}"}, **sent(OPERATIONS[operation])
+        )
+        assert answer.status_code == status, (scopes, answer.content)
+        assert SECRET.encode() not in answer.content
+    assert state(world) == before
+
+
 def sent(row: Row) -> dict[str, Any]:
     return {"data": orjson.dumps(row.body), "content_type": "application/json"}
 
@@ -170,6 +199,7 @@ def state(world: World) -> list[Any]:
         Conversation.objects.filter(owner=alice),
         Message.objects.filter(conversation__owner=alice),
         Run.objects.filter(owner=alice),
+        ApiKey.objects.filter(user=alice),
         Debate.objects.filter(owner=alice),
         *(model.objects.filter(debate__owner=alice) for model in (Seat, Round, Claim, Injection)),
         *(model.objects.filter(round__debate__owner=alice) for model in (Speech, Ballot)),
@@ -291,6 +321,9 @@ def test_staff_who_may_change_users_cannot_make_himself_superuser(world: World) 
     assert not User.objects.get(username="dave").is_superuser
 
 
+OF_ADMINS = {"dashboard": "0"}
+
+
 def test_every_kind_of_topic_is_attached_by_its_owner_alone(world: World) -> None:
     alice = world.people["alice"]
     assert alice is not None
@@ -319,6 +352,3 @@ def test_one_time_link_is_for_the_account_it_was_made_for(world: World) -> None:
     client.get(links.make(carol))
 
     assert client.session["_auth_user_id"] == str(carol.pk)
-OF_ADMINS = {"dashboard": "0"}
-
-

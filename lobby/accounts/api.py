@@ -16,7 +16,7 @@ from lobby.accounts.bearer import Session
 
 router = Router(tags=["account"], auth=Session())  # of the browser alone: a key makes no keys
 
-Scope = Literal["read", "chat", "debate"]
+Scope = Literal["read", "chat", "debate", "admin"]
 
 
 class AuthenticatedRequest(HttpRequest):

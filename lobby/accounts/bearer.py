@@ -19,8 +19,8 @@ from lobby.live.sse import say_problem
 SAFE = {"GET", "HEAD", "OPTIONS"}
 ONLY_SIGNED_IN = "This can be done on the web page only, not with a key."
 
-# The first part of an operation's address → the scope it takes to read there, and to change something.
-# Nothing: it is done on the page only. A key opens nothing that is missing here, and a test fails.
+# The first part of an operation's address (or its first two) → the scope it takes to read there, and to change
+# something. None: it is done on the page only. A key opens nothing that is missing here, and a test fails.
 SCOPES_OF: dict[str, tuple[str | None, str | None]] = {
     "agents": ("read", None),
     "runs": ("read", "chat"),
@@ -28,9 +28,9 @@ SCOPES_OF: dict[str, tuple[str | None, str | None]] = {
     "messages": ("read", "chat"),
     "debates": ("read", "debate"),
     "topics": ("read", None),
+    "dashboard": ("admin", "admin"),
     "me": ("read", None),
     "me/keys": (None, None),  # a key makes no keys
-    "dashboard": ("read", None),
 }
 
 
@@ -67,7 +67,10 @@ def scope_of(request: HttpRequest) -> str | None:
 
 
 def noun_of(route: str) -> str:
-    return route.strip("/").removeprefix("api/").split("/")[0]
+    """What stands for it in SCOPES_OF, if anything does."""
+    parts = route.strip("/").removeprefix("api/").split("/")
+    pair = "/".join(parts[:2])
+    return pair if pair in SCOPES_OF else parts[0]
 
 
 def admit(token: str, *, scope: str | None, address: str | None) -> ApiKey:

@@ -35,6 +35,7 @@ SCOPES = {
     "read": "read what is yours: conversations, debates, runs, live events",
     "chat": "ask agents; change, stop and delete conversations",
     "debate": "start, steer, share and delete debates",
+    "admin": "see and do what you may as an admin, such as the figures of the installation",
 }
 MOST_KEYS = 25  # that work, of one user
 LONGEST_DAYS = 3650
