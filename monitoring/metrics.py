@@ -67,7 +67,6 @@ GAUGES = {
     "limits_hit": "Requests refused by a limit in the last 5 minutes.",
     "requests_per_second": "Requests per second of all web processes, over the last seconds.",
 }
-PARTS = ("totals", "figures")
 
 
 def expose() -> bytes:
@@ -89,21 +88,26 @@ class _Installation:
 
 
 def _of_installation() -> Iterator[Metric]:
+    """What is known, and last which parts of it there are: `redis` is those figures that it alone knows."""
     took = GaugeMetricFamily("lobby_scrape_seconds", "Seconds that this part of the scrape took.", labels=["part"])
     is_well = GaugeMetricFamily("lobby_scrape_ok", "1: this part of the scrape is complete, 0: not.", labels=["part"])
-    reads: list[Callable[[], Iterator[Metric]]] = [_of_totals, _of_figures]
-    for part, read in zip(PARTS, reads, strict=True):
+    told: list[Metric] = []
+    for part, read in PARTS.items():
         began = time.perf_counter()
-        try:
-            yield from list(read())
-        except (Error, RedisError) as error:
-            log.warning("scrape_incomplete", part=part, error=str(error))
-            is_well.add_metric([part], 0)
-        else:
-            is_well.add_metric([part], 1)
+        found = _read(part, read)
         took.add_metric([part], time.perf_counter() - began)
-    yield took
-    yield is_well
+        is_well.add_metric([part], bool(found))
+        told += found
+    is_well.add_metric(["redis"], any(each.name == "lobby_redis_bytes" and each.samples for each in told))
+    yield from (*told, took, is_well)
+
+
+def _read(part: str, read: Callable[[], Iterator[Metric]]) -> list[Metric]:
+    try:
+        return list(read())
+    except (Error, RedisError) as error:
+        log.warning("scrape_incomplete", part=part, error=str(error))
+        return []
 
 
 def _of_totals() -> Iterator[Metric]:
@@ -144,3 +148,6 @@ def _of_figures() -> Iterator[Metric]:
         for sample in samples[name]:
             family.add_sample(f"lobby_{name}", dict(sample.labels), sample.value)
         yield family
+
+
+PARTS = {"totals": _of_totals, "figures": _of_figures}

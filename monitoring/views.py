@@ -44,5 +44,8 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _is_near(request: HttpRequest) -> bool:
-    address = client_address(request)
-    return address is not None and any(ip_address(address) in network for network in settings.METRICS_NETWORKS)
+    if (told := client_address(request)) is None:
+        return False
+    address = ip_address(told)
+    address = getattr(address, "ipv4_mapped", None) or address  # as a socket for both kinds tells it
+    return any(address in network for network in settings.METRICS_NETWORKS)
