@@ -27,6 +27,7 @@ probes = Door(wsgi, threads=2, longest=0)  # its own, so that health is told whi
 from agents.consumers import LiveConsumer  # noqa: E402  (the apps are ready from here on)
 from lobby.accounts.bearer import or_key  # noqa: E402
 from lobby.live import reports, sse  # noqa: E402
+from monitoring import lookout  # noqa: E402
 
 event_stream = or_key(AuthMiddlewareStack(sse.application), sse.application)
 
@@ -42,7 +43,7 @@ async def http(scope, receive, send):  # type: ignore[no-untyped-def]
 application = ProtocolTypeRouter(
     {
         "http": http,
-        "lifespan": reports.lifespan,
+        "lifespan": lookout.from_startup(reports.lifespan),
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([path("ws/", LiveConsumer.as_asgi())]))),
     }
 )

@@ -153,6 +153,7 @@ CELERY_BEAT_SCHEDULE = {
     "render-missed": {"task": "chat.tasks.render_missed", "schedule": 60, "options": {"expires": 60}},
     "snapshot": {"task": "monitoring.tasks.take_snapshot", "schedule": 60, "options": {"expires": 60}},
     "seal-totals": {"task": "monitoring.tasks.seal_totals", "schedule": 30, "options": {"expires": 30}},
+    "alerts": {"task": "monitoring.tasks.watch", "schedule": 15, "options": {"expires": 15}},
     "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
 }
 

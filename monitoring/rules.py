@@ -149,7 +149,7 @@ def why_not(*, metric: str, bound: float) -> dict[str, str]:
     """What is wrong with a rule, by field; empty if nothing is."""
     wrong = {}
     known = METRICS.get(metric)
-    if known is None:
+    if metric and known is None:  # that there is none is said by the field
         wrong["metric"] = f"There is no metric “{metric}”. There are: {', '.join(METRICS)}."
     if not math.isfinite(bound):
         wrong["bound"] = "The bound has to be a number."

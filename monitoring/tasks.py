@@ -3,10 +3,18 @@
 from celery import shared_task
 
 from monitoring import (
+    alerts,
     beats,  # noqa: F401  (the beat's process marks its signs of life)
+    notices,
     snapshots,
     totals,
 )
+
+
+@shared_task
+def watch() -> None:
+    alerts.watch()
+    notices.send_due()
 
 
 @shared_task

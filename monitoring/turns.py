@@ -1,17 +1,20 @@
 """Work that several processes would do and one does: whoever takes the turn."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models.functions import Now
 
 from monitoring.models import Turn
 
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def take(name: str, *, after: timedelta) -> bool:
-    """Whether it is ours: the last turn was begun longer ago than that, and nobody else took this one."""
-    if Turn.objects.filter(pk=name, at__lte=Now() - after).update(at=Now()):
+    """Whether it is ours: the last turn was taken longer ago than that, and nobody else took this one."""
+    due = Turn.objects.filter(pk=name, at__lte=Now() - after)
+    if due.update(at=Now()):
         return True
-    if Turn.objects.filter(pk=name).exists():
-        return False
-    made = Turn.objects.bulk_create([Turn(name=name)], ignore_conflicts=True)
-    return bool(made) and take(name, after=timedelta())
+    made = not Turn.objects.filter(pk=name).exists()
+    if made:
+        Turn.objects.bulk_create([Turn(name=name, at=NEVER)], ignore_conflicts=True)
+    return made and bool(due.update(at=Now()))

@@ -12,9 +12,15 @@ from redis.retry import Retry
 
 @cache
 def sync_redis() -> redis.Redis:
-    """For threads: one pool per process. One retry, for a connection gone stale: a page must not wait for Redis."""
-    once = Retry(NoBackoff(), 1)
-    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=30, retry=once)
+    """For threads: one pool per process. One retry, for a connection gone stale: a page must not wait for Redis, also
+    where it hangs. No command of ours blocks."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_connect_timeout=2,
+        socket_timeout=3,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 1),
+    )
 
 
 class QuickConnection(redis.asyncio.Connection):

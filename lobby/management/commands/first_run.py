@@ -9,6 +9,7 @@ from agents import hosts
 from agents.models import Host
 from agents.seed import seed
 from lobby.accounts import links
+from monitoring import alerts, notices
 
 LOADING = 30  # seconds that our own model gets
 
@@ -21,6 +22,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         seed()
+        alerts.seed()
+        notices.renew_secrets()
         if settings.EMBEDDED_MODEL:
             wait_for_embedded_model()
         self.stdout.write(links.make(links.ensure_first_admin()))
