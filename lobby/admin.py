@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -23,6 +24,9 @@ from lobby.accounts.models import Limit
 from lobby.site import RecordedAdmin
 
 admin.site.unregister([User, Group])
+# What django-allauth would show of sign-ins, the secrets of second factors included, is nobody's to look at.
+OF_SIGN_IN = [model for name in ("account", "mfa", "socialaccount") for model in apps.get_app_config(name).get_models()]
+admin.site.unregister([model for model in OF_SIGN_IN if admin.site.is_registered(model)])
 
 # What means something here, in the order in which it is shown. All but the first four need staff status.
 RIGHTS = {

@@ -41,6 +41,8 @@ SECRET_KEY_FALLBACKS = env.words("LOBBY_OLD_SECRET_KEYS")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("TRUSTED_ORIGINS")
 
+OIDC_URL = env.address("LOBBY_OIDC_URL")  # of the provider that people may sign in with; empty: none
+
 INSTALLED_APPS = [
     # First, so that runserver speaks WebSocket; nowhere else, as it costs every process 22 MB and 0.3 s.
     *(["daphne"] if "runserver" in sys.argv else []),
@@ -57,6 +59,10 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "ninja",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    *(["allauth.socialaccount.providers.openid_connect"] if OIDC_URL else []),
     "lobby",
     "lobby.accounts",
     "agents",
@@ -78,6 +84,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "lobby.accounts.browsers.note",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -171,6 +179,17 @@ AUTHENTICATION_BACKENDS = [
     "lobby.accounts.permissions.Everybody",  # before the one that has to ask the database
     "django.contrib.auth.backends.ModelBackend",
 ]
+
+
+def _oidc() -> dict[str, Any]:
+    """This installation as its provider knows it."""
+    client, secret = env.text("LOBBY_OIDC_CLIENT_ID"), env.text("LOBBY_OIDC_CLIENT_SECRET")
+    if not client:
+        raise ImproperlyConfigured("LOBBY_OIDC_URL needs LOBBY_OIDC_CLIENT_ID, as the provider knows this lobby")
+    details = {"server_url": OIDC_URL, "oauth_pkce_enabled": True}
+    return {"provider_id": "sso", "name": OIDC_NAME, "client_id": client, "secret": secret, "settings": details}
+
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -182,7 +201,28 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 METRICS_TOKEN = env.text("LOBBY_METRICS_TOKEN")  # who scrapes /metrics without signing in; empty: nobody
 METRICS_NETWORKS = env.networks("LOBBY_METRICS_NETWORKS")  # whoever asks from there may scrape as well
-LOBBY_SIGNUP = env.choice("LOBBY_SIGNUP", "closed", among={"closed", "open"})
+LOBBY_SIGNUP = env.choice("LOBBY_SIGNUP", "closed", among={"closed", "invited", "open"})
+PASSWORD_RESET_TIMEOUT = 3600  # seconds that the link in a mail works
+
+# django-allauth does second factors, mails and single sign-on, behind our own pages, throttle and words.
+REQUIRE_MFA = env.choice("LOBBY_REQUIRE_MFA", "no", among={"no", "staff", "everybody"})
+ACCOUNT_ADAPTER = "lobby.accounts.adapters.AccountAdapter"
+ACCOUNT_RATE_LIMITS = False  # lobby/accounts/attempts.py counts, in Redis and over all processes
+ACCOUNT_EMAIL_VERIFICATION = "none"  # lobby/accounts/entrance.py says when
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no mail to whoever has no account here
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_CHANGE_EMAIL = True  # one address each; a new one takes its place once it is confirmed
+MFA_ADAPTER = "lobby.accounts.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1  # a telephone's clock may be 30 s off
+SOCIALACCOUNT_ADAPTER = "lobby.accounts.adapters.SingleSignOnAdapter"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
+OIDC_NAME = env.text("LOBBY_OIDC_NAME", "single sign-on")
+OIDC_SIGNUP = env.flag("LOBBY_OIDC_SIGNUP", False)  # who comes by it for the first time gets an account
+OIDC_GROUPS = env.text("LOBBY_OIDC_GROUPS")  # the claim that names groups; empty: groups are given here
+if OIDC_URL:
+    SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [_oidc()]}}
 
 # Limits: each is said to whoever meets it.
 RUNS_PER_USER = env.number("LOBBY_RUNS_PER_USER", 20, least=1)  # queued and running at once

@@ -26,6 +26,7 @@ def shared(done: int = 200, **body: Any) -> Row:
 
 
 PAGE_OF_ALL = Row(anonymous=302, bob=200, carol=200, alice=200)
+REDIRECT_OF_ALL = Row(anonymous=302, bob=302, carol=302, alice=302)
 PAGE_OF_ALICE = Row(anonymous=302, bob=404, carol=404, alice=200)
 
 PAGES = {
@@ -50,7 +51,27 @@ PAGES = {
     "sign-in/": Row(anonymous=200, bob=302, carol=302, alice=302),
     "sign-out/": Row(anonymous=405, bob=405, carol=405, alice=405),
     "sign-up/": Row(anonymous=404, bob=404, carol=404, alice=404),
+    "sign-up/<str:token>/": Row(anonymous=404, bob=404, carol=404, alice=404),
+    "sign-in/code/": REDIRECT_OF_ALL,
+    "sign-in/second-factor/": REDIRECT_OF_ALL,
+    "sign-in/single/": Row(anonymous=404, bob=302, carol=302, alice=302),  # there is no provider
+    "sign-in/single/back/": Row(anonymous=404, bob=404, carol=404, alice=404),
     "password/": PAGE_OF_ALL,
+    "password/forgotten/": Row(anonymous=200, bob=200, carol=200, alice=200),
+    "password/new/<str:key>/": Row(anonymous=410, bob=410, carol=410, alice=410),  # with a key that is none
+    "email/sent/": Row(anonymous=200, bob=200, carol=200, alice=200),
+    "email/confirm/<str:key>/": Row(anonymous=410, bob=410, carol=410, alice=410),
+    "account/confirm/": PAGE_OF_ALL,
+    "account/security/": PAGE_OF_ALL,
+    "account/security/second-factor/": REDIRECT_OF_ALL,  # to the page that asks for the password again
+    "account/security/second-factor/off/": REDIRECT_OF_ALL,
+    "account/security/recovery-codes/": REDIRECT_OF_ALL,
+    "account/security/connect/": REDIRECT_OF_ALL,
+    "account/security/disconnect/": REDIRECT_OF_ALL,
+    "account/sessions/": PAGE_OF_ALL,
+    "account/email/": REDIRECT_OF_ALL,
+    "account/invitations/": Row(anonymous=302, bob=404, carol=200, alice=404),
+    "account/invitations/<uuid:pk>/revoke/": Row(anonymous=302, bob=405, carol=405, alice=405),
     "welcome/<str:token>/": Row(anonymous=410, bob=302, carol=302, alice=302),  # with a token that is none
     "dashboard/": Row(anonymous=302, bob=404, carol=200, alice=404),
     "health": Row(anonymous=503, bob=503, carol=503, alice=503),  # no worker runs in this test

@@ -18,6 +18,9 @@ PER_ADDRESS = parse("60/10 minutes")
 PER_ACCOUNT = parse("100/hour")
 WRONG_KEYS_PER_ADDRESS = parse("60/10 minutes")
 SIGN_UPS_PER_ADDRESS = parse("10/hour")
+CODES_PER_ACCOUNT = parse("30/day")  # of a million codes three are right at a time
+MAILS_PER_RECIPIENT = parse("3/hour")
+RESETS_PER_ADDRESS = parse("20/hour")
 
 
 class TooManyAttempts(Exception):
@@ -44,6 +47,30 @@ def count_sign_up(*, address: str | None) -> None:
 def count_wrong_key(*, address: str | None) -> None:
     """Right ones are not counted, so that a program with an old key does not shut out its neighbours."""
     _count(WRONG_KEYS_PER_ADDRESS, "wrong-key", _network(address))
+
+
+def count_code(*, account: str, address: str | None, is_known_device: bool) -> None:
+    """Of a second factor: whoever gets here knows the password."""
+    who, where = account_key(account), _network(address)
+    _count(PER_ACCOUNT_AND_ADDRESS, "code", who, where)
+    if not is_known_device:
+        _count(CODES_PER_ACCOUNT, "code", who)
+
+
+def forget_codes(*, account: str, address: str | None) -> None:
+    """The right code was given."""
+    limits.clear(PER_ACCOUNT_AND_ADDRESS, "code", account_key(account), _network(address))
+
+
+def count_reset(*, email: str, address: str | None) -> None:
+    """Whether or not anybody has this e-mail address: the two must look the same."""
+    _count(RESETS_PER_ADDRESS, "reset", _network(address))
+    _count(MAILS_PER_RECIPIENT, "reset", account_key(email))
+
+
+def may_mail(email: str) -> bool:
+    """Whether one more mail that somebody else can set off may go there now."""
+    return limits.hit(MAILS_PER_RECIPIENT, "mail", account_key(email)) == 0
 
 
 def forget(*, account: str, address: str | None) -> None:

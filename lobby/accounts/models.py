@@ -113,3 +113,18 @@ class Limit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}, {self.user or self.group or self.get_scope_display()}"
+
+
+class UserSession(models.Model):
+    """A browser in which somebody is signed in. `key` is that of Django's session."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    key = models.CharField(max_length=40, unique=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sessions")
+    browser = models.CharField(max_length=200, blank=True)
+    address = models.GenericIPAddressField(null=True)
+    began_at = models.DateTimeField(db_default=Now(), editable=False)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.browser or 'a browser'}, {self.address}"

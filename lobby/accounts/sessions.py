@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from redis.exceptions import RedisError
 
 from lobby import audit
+from lobby.accounts import browsers
 from lobby.live import streams
 
 log = structlog.get_logger()
@@ -44,6 +45,27 @@ def end(users: Iterable[Any]) -> None:
     transaction.on_commit(lambda: _tell(keys))
 
 
+def end_one(user: Any, *, pk: Any) -> bool:
+    """Sign him out in one browser. False if he is not (any more) signed in there."""
+    ended = browsers.sign_out(browsers.of(user).filter(pk=pk))
+    end([user])
+    return ended > 0
+
+
+def end_others(request: HttpRequest) -> int:
+    """Sign somebody out everywhere but here; in how many browsers that was."""
+    ended = browsers.sign_out(browsers.of(request.user).exclude(key=request.session.session_key))
+    end([request.user])
+    return ended
+
+
+def end_everywhere(user: Any) -> int:
+    """Sign him out in all browsers; how many those were."""
+    ended = browsers.sign_out(browsers.of(user))
+    end([user])
+    return ended
+
+
 def _tell(keys: list[int]) -> None:
     try:
         for key in keys:
@@ -62,6 +84,8 @@ def _remember_rights(instance: User, **_: Any) -> None:
 
 def _end_if_rights_changed(instance: User, created: bool, **_: Any) -> None:
     before, now = instance._rights_before, _rights(instance)  # type: ignore[attr-defined]
+    if not created and before["password"] != now["password"]:
+        browsers.sign_out(browsers.of(instance))  # they would be refused anyway: let none stand in a list
     if not created and before != now:
         end([instance])
     _remember_rights(instance)
@@ -91,6 +115,7 @@ def _end_of_deleted_group(instance: Group, **_: Any) -> None:
 
 def _record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
     audit.record("session.signed_in", request=request, actor=user)
+    browsers.begin(request, user)
 
 
 def _end_on_sign_out(request: HttpRequest, user: User | None, **_: Any) -> None:
