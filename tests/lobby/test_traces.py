@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from agents.models import Host, Run
 from lobby import traces
-from tests.factories import make_agent, make_conversation, make_host, make_user
+from tests.factories import MODEL, make_agent, make_conversation, make_host, make_user
 from tests.fake_ollama import FakeOllama
 from tests.processes import browser, web_process, worker_process
 from tests.waiting import wait_for
@@ -30,8 +30,8 @@ class Collector(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def named(self, name: str) -> list[Any]:
-        return [span for span in list(self.spans) if span.name == name]
+    def named(self, beginning: str) -> list[Any]:
+        return [span for span in list(self.spans) if span.name.startswith(beginning)]
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -65,7 +65,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture
 def fake() -> Iterator[FakeOllama]:
-    with FakeOllama() as server:
+    with FakeOllama([MODEL]) as server:
         yield server
 
 
@@ -89,10 +89,10 @@ def test_question_is_one_trace_from_the_request_to_the_model_and_tells_no_text(f
                 headers={"X-CSRFToken": token, "Cookie": f"sessionid={signed_in}; csrftoken={token}"},
             )
             assert answer.status_code == 201
-            wait_for(lambda: seen.named("chat smollm2:135m"), seconds=20)
-            wait_for(lambda: seen.named("POST api/conversations/<uuid:id>/messages"), seconds=20)
+            wait_for(lambda: seen.named(f"chat {MODEL}"), seconds=20)
+            wait_for(lambda: seen.named("POST "), seconds=20)
 
-    (asked,), chat = seen.named("POST api/conversations/<uuid:id>/messages"), seen.named("chat smollm2:135m")[0]
+    (asked,), chat = seen.named("POST "), seen.named(f"chat {MODEL}")[0]
     assert (chat.trace_id, chat.parent_span_id) == (asked.trace_id, asked.span_id)
     run = Run.objects.get(purpose="chat.reply")
     assert run.request_id == asked.trace_id.hex() == answer.headers["X-Request-ID"]
