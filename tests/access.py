@@ -125,6 +125,6 @@ OPERATIONS = {
     "DELETE /api/debates/{id}/share": owned(204),
     "GET /api/debates/{id}/events": owned(),
     "GET /api/debates/{id}/export": owned(),
-}
     "GET /api/dashboard": Row(anonymous=401, bob=404, carol=200, alice=404),
     "GET /api/dashboard/history": Row(anonymous=401, bob=404, carol=200, alice=404),
+}
