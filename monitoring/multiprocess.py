@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from lobby import env
 
-_held: list[IO[str]] = []  # the lock, as long as the process lives
+held: list[IO[str]] = []  # the lock, as long as the process lives
 
 
 def join() -> None:
@@ -26,13 +26,13 @@ def join() -> None:
         return
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _held.append((folder / "lock").open("w"))
+        held.append((folder / "lock").open("w"))
     except OSError as error:
         raise ImproperlyConfigured(
             f"PROMETHEUS_MULTIPROC_DIR: nothing can be written in {folder}: {error.strerror}"
         ) from error
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    _empty_if_first(folder, _held[-1])
+    _empty_if_first(folder, held[-1])
 
 
 def _folder() -> Path | None:
