@@ -105,6 +105,7 @@ class Runner:
             self._worker = (await in_database(leases.register)).pk
             await in_database(leases.reap)
             self._doorbell.set()
+            self._puller.hear(pulls.DOORBELL)
         while True:
             cancelled = await in_database(leases.refresh, self._worker, running=list(self._live))
             if cancelled is None:
@@ -173,6 +174,7 @@ class Runner:
         async with self._listener.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(runs.CHANNEL, pulls.CHANNEL)
             self._doorbell.set()  # for what was rung before we listened
+            self._puller.hear(pulls.DOORBELL)
             async for message in pubsub.listen():
                 if message["channel"].decode() == pulls.CHANNEL:
                     self._puller.hear(message["data"].decode())

@@ -71,7 +71,7 @@ def rights() -> QuerySet[Permission]:
     return rows.filter(place__isnull=False).order_by("place")
 
 
-class RightsField(forms.ModelMultipleChoiceField):
+class RightsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
     """What somebody may do, as plain checkboxes."""
 
     def __init__(self, **options: Any) -> None:
@@ -152,7 +152,7 @@ class GroupLimits(LimitInline):
 
 
 @admin.register(User)
-class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -189,7 +189,7 @@ class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Group)
-class GroupAdmin(ForSuperusers, DjangoGroupAdmin):
+class GroupAdmin(ForSuperusers, DjangoGroupAdmin):  # type: ignore[misc]
     rights_field = "permissions"
     list_display = ["name", "members", "may"]
     inlines = [GroupLimits]

@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
 from unfold.sites import UnfoldAdminSite
 from unfold.views import ChangeList
 
@@ -47,6 +48,21 @@ class LobbySite(UnfoldAdminSite):  # type: ignore[misc]
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         return redirect("password")
+
+
+Method = Callable[..., Any]
+
+
+def labelled(description: str, colours: dict[str, str]) -> Callable[[Method], Method]:
+    """A column of small labels; the method gives a key of `colours`, or the key and the words."""
+    decorate: Callable[[Method], Method] = display(description=description, label=colours)
+    return decorate
+
+
+def button(description: str, *, permission: str) -> Callable[[Method], Method]:
+    """A further button below a form, which saves first."""
+    decorate: Callable[[Method], Method] = action(description=description, permissions=[permission])
+    return decorate
 
 
 class Pages(Paginator):  # type: ignore[type-arg]

@@ -6,9 +6,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
-from unfold.decorators import display
 
-from lobby.site import ReadOnlyAdmin, RecordedAdmin
+from lobby.site import ReadOnlyAdmin, RecordedAdmin, labelled
 from monitoring import alerts
 from monitoring.models import Alert, AlertRule, AuditEvent, Notification, Receiver
 
@@ -74,11 +73,11 @@ class AlertAdmin(ReadOnlyAdmin):
     inlines = [NotificationInline]
     actions = ["acknowledge"]
 
-    @display(description="severity", label=SEVERITIES)
+    @labelled("severity", SEVERITIES)
     def severity(self, alert: Alert) -> tuple[str, str]:
         return alert.rule.severity, alert.rule.get_severity_display()
 
-    @display(description="state", label=STANDINGS)
+    @labelled("state", STANDINGS)
     def standing(self, alert: Alert) -> str:
         if alert.resolved_at:
             return "resolved"

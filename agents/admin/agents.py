@@ -7,7 +7,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
-from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from agents import trials
@@ -16,7 +15,7 @@ from agents.errors import Refused
 from agents.models import Agent, Host
 from lobby import audit
 from lobby.problems import problem
-from lobby.site import RecordedAdmin
+from lobby.site import RecordedAdmin, button
 
 
 class TrialForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -91,7 +90,7 @@ class AgentAdmin(RecordedAdmin):
         for agent in queryset:
             self._clone(request, agent)
 
-    @action(description="Save and clone", permissions=["agents.add_agent"])
+    @button("Save and clone", permission="agents.add_agent")
     def save_and_clone(self, request: HttpRequest, obj: Agent) -> None:
         self._clone(request, obj)
 

@@ -11,14 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
-from unfold.decorators import display
 
 from agents import hosts, pulls, runs
 from agents.models import Host, Pull, Run
 from agents.ollama import OllamaError
 from lobby import audit
 from lobby.problems import problem
-from lobby.site import ReadOnlyAdmin, RecordedAdmin
+from lobby.site import ReadOnlyAdmin, RecordedAdmin, labelled
 
 LABELS = {"up": "success", "down": "danger", "off": "warning", "draining": "warning", "unknown": "info"}
 NOTHING = HTTPStatus.NO_CONTENT
@@ -54,7 +53,7 @@ class HostAdmin(RecordedAdmin):
             self.complete([host])
         return host
 
-    @display(description="state", label=LABELS)
+    @labelled("state", LABELS)
     def standing(self, host: Any) -> tuple[str, str]:
         if not host.is_enabled:
             return "off", "switched off"

@@ -6,11 +6,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.decorators import display
 
 from lobby.accounts import keys
 from lobby.accounts.models import ApiKey, Invitation, Limit
-from lobby.site import FoundByOwner, ReadOnlyAdmin, RecordedAdmin
+from lobby.site import FoundByOwner, ReadOnlyAdmin, RecordedAdmin, labelled
 
 KEY_STATES = {"works": "success", "expired": "warning", "revoked": "danger"}
 INVITATION_STATES = {"open": "info", "used": "success", "expired": "warning"}
@@ -37,7 +36,7 @@ class ApiKeyAdmin(FoundByOwner, ReadOnlyAdmin):
     def may(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
-    @display(description="state", label=KEY_STATES)
+    @labelled("state", KEY_STATES)
     def state(self, key: ApiKey) -> str:
         if key.revoked_at:
             return "revoked"
@@ -65,7 +64,7 @@ class InvitationAdmin(RecordedAdmin):
     fields = ["email", "groups", "expires_at", "state", "invited_by", "created_at", "used_by", "used_at"]
     readonly_fields = ["state", "invited_by", "created_at", "used_by", "used_at"]
 
-    @display(description="state", label=INVITATION_STATES)
+    @labelled("state", INVITATION_STATES)
     def state(self, invitation: Invitation) -> str:
         if invitation.used_at:
             return "used"

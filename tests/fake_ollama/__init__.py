@@ -24,13 +24,14 @@ import uvloop
 
 from tests.fake_ollama.models import FakeModel
 from tests.fake_ollama.recording import Recording, load_recording, recording_names, request_body
-from tests.fake_ollama.script import Rule, Script, expected_text, expected_thinking, token
+from tests.fake_ollama.script import PullScript, Rule, Script, expected_text, expected_thinking, token
 from tests.fake_ollama.server import Server
 from tests.fake_ollama.stats import Stats, StreamSeen
 
 __all__ = [
     "FakeModel",
     "FakeOllama",
+    "PullScript",
     "Recording",
     "Script",
     "Server",
@@ -108,6 +109,13 @@ class FakeOllama:
         """The next request, whatever it asks, gets this recorded answer. Orders queue up."""
         self._call(self._server.replays.append, (recording, timed))
 
+    def script_pulls(self, **fields: Any) -> None:
+        """How pulls go from now on: the fields of a `PullScript`."""
+        self._run(self._script_pulls(PullScript(**fields)))
+
+    def release_pulls(self) -> None:
+        self._call(lambda: self._server.pulling.released.set())
+
     def set_host(self, **changes: Any) -> None:
         """`slots` (0: no limit), `load_delay`, `max_queue`, `unload`, `refuse_for`."""
         self._run(self._set_host(**changes))
@@ -141,6 +149,9 @@ class FakeOllama:
     async def _look(self) -> Stats:
         self._server.stats.loads = self._server.memory.loads
         return copy.deepcopy(self._server.stats)
+
+    async def _script_pulls(self, script: PullScript) -> None:
+        self._server.pulling = script
 
     async def _set_host(self, **changes: Any) -> None:
         self._server.set_host(**changes)

@@ -1,5 +1,6 @@
 """What the fake is told to do: how a reply goes, and what goes wrong with it."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +70,20 @@ class Script:
     words; empty: the first."""
     json_tokens: int = 0
     """Into how many tokens a reply by schema is cut; 0: at its spaces."""
+
+
+@dataclass(slots=True)
+class PullScript:
+    """How a pull goes: one part of so many bytes, told in so many steps."""
+
+    total: int = 100
+    steps: int = 2
+    hold_after: int | None = None
+    """Steps after which it stands still until `FakeOllama.release_pulls`."""
+    error: str = ""
+    """An error line in place of the last step, in Ollama's words."""
+    missing_success: bool = False
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from tests.fake_ollama.checks import wrong_with
 from tests.fake_ollama.connection import PLAIN, Connection, Request, date
 from tests.fake_ollama.generation import Generation
 from tests.fake_ollama.models import DEFAULT_CONTEXT, FakeModel, Memory, timestamp
-from tests.fake_ollama.script import Rule, Script
+from tests.fake_ollama.script import PullScript, Rule, Script
 from tests.fake_ollama.stats import Stats
 
 OWN_NAMES = {"127.0.0.1", "localhost", "::1"}
@@ -50,6 +50,7 @@ class Server:
             self.memory.contexts = dict.fromkeys(self.models, DEFAULT_CONTEXT)
         self.stats = Stats()
         self.rules: deque[Rule] = deque()
+        self.pulling = PullScript()
         self.replays: deque[tuple[recording.Recording, bool]] = deque()
 
     async def listen(self, port: int = 0) -> None:
@@ -200,12 +201,31 @@ class Server:
             connection.refuse(400, "invalid model name")
             return
         connection.begin_chunks()
-        part = {"status": "pulling 941f309b54ca", "digest": "sha256:941f309b54ca", "total": 100}
-        for step in ({"status": "pulling manifest"}, part | {"completed": 50}, part | {"completed": 100}):
+        self.stats.pulls_open += 1
+        try:
+            await self._play_pull(connection, name, self.pulling)
+        except asyncio.CancelledError:
+            self.stats.pulls_left += 1
+            raise
+        finally:
+            self.stats.pulls_open -= 1
+
+    async def _play_pull(self, connection: Connection, name: str, script: PullScript) -> None:
+        def say(**step: Any) -> None:
             connection.chunk(orjson.dumps(step) + b"\n")
+
+        say(status="pulling manifest")
+        part = {"status": "pulling 941f309b54ca", "digest": "sha256:941f309b54ca", "total": script.total}
+        for number in range(1, script.steps + 1):
+            say(**part, completed=script.total * number // script.steps)
             await asyncio.sleep(0)
-        self.models[name] = FakeModel(name)
-        connection.chunk(orjson.dumps({"status": "success"}) + b"\n")
+            if number == script.hold_after:
+                await script.released.wait()
+        if script.error:
+            say(error=script.error)
+        elif not script.missing_success:
+            self.models[name] = FakeModel(name)
+            say(status="success")
         connection.end_chunks()
 
     async def _control(self, connection: Connection, request: Request) -> None:

@@ -44,6 +44,9 @@ class Stats:
     disconnects: int = 0
     """Chats whose client went away before the end."""
     loads: int = 0
+    pulls_open: int = 0
+    pulls_left: int = 0
+    """Pulls whose client went away before the end."""
     connections: int = 0
     """That clients have opened, whatever they asked on them."""
 
