@@ -17,11 +17,13 @@ from lobby.embedded.supervisor import interrupted_by_signals
 from lobby.embedded.up import Lobby, address_of, check_port
 from lobby.trials.cli import evaluate, simulate
 
+from lobby.trials.demo_data import demo_data
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(bench, name="bench")
 app.command()(simulate)
 app.command()(evaluate)
 app.command()(backup)
+app.command()(demo_data)
 app.command()(restore)
 console = Console(highlight=False, markup=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)

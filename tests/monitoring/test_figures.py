@@ -117,7 +117,7 @@ def test_workers_are_counted_with_the_longest_silence() -> None:
 
 
 def test_debates_under_way_and_labels_of_the_last_day() -> None:
-    kinds = {"question": "Why?", "protocol": "roundtable", "rule": "plurality", "owner": alice()}
+    kinds = {"question": "Why?", "protocol": "round-table", "rule": "plurality", "owner": alice()}
     Debate.objects.create(**kinds)
     for label, hours in (("robust", 1), ("robust", 2), ("hollow", 3), ("robust", 30)):
         past = Now() - timedelta(hours=hours)

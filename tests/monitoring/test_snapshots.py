@@ -36,7 +36,13 @@ def test_minute_has_what_came_in_it_and_how_it_was_at_its_end() -> None:
     ended(now - MINUTE * 2)
     ended(now + timedelta(seconds=1))
     Debate.objects.create(
-        owner=alice(), question="Why?", status="ended", ended_at=now - MINUTE, verdict={"label": "robust"}
+        owner=alice(),
+        question="Why?",
+        protocol="round-table",
+        rule="plurality",
+        status="ended",
+        ended_at=now - MINUTE,
+        verdict={"label": "robust"},
     )
 
     snapshots.take(now)
