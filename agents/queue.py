@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models import Count
 from redis.exceptions import RedisError
 
-from agents import runs
+from agents import limits, runs
 from agents.breaker import Gates
 from agents.events import RunQueued
 from agents.hosts import capable
@@ -21,13 +21,15 @@ POSITIONS = "lobby:positions"  # hash: run → place last told
 POSITIONS_THROTTLE = "lobby:positions:told"
 
 
-# What waits, and how many runs of its owner are before it or running. Conditions may follow.
+# What waits, and how many runs of its owner are before it or running; and, of replies alone, how many of his waiting
+# and running ones it would be, so that what he may have at once holds. Conditions may follow.
 WAITING = """
-SELECT id, priority, queued_at, model, topic, attempt, wanted_host_id, avoided_hosts,
-       row_number() OVER (PARTITION BY owner_id, priority ORDER BY queued_at)
-       + (SELECT count(*) FROM agents_run AS busy WHERE busy.status = 'running' AND busy.owner_id = run.owner_id)
-       AS turn
-  FROM agents_run AS run
+WITH busy AS (SELECT owner_id, count(*) AS runs, count(*) FILTER (WHERE priority = 0) AS replies
+                FROM agents_run WHERE status = 'running' GROUP BY owner_id)
+SELECT id, priority, queued_at, model, topic, attempt, wanted_host_id, avoided_hosts, run.owner_id,
+       row_number() OVER (PARTITION BY run.owner_id, priority ORDER BY queued_at) + COALESCE(busy.runs, 0) AS turn,
+       row_number() OVER (PARTITION BY run.owner_id, priority ORDER BY queued_at) + COALESCE(busy.replies, 0) AS nth
+  FROM agents_run AS run LEFT JOIN busy ON busy.owner_id = run.owner_id
  WHERE status = 'queued'
 """
 # By priority; then fairly: an owner's n-th run counts n plus what that owner has running already; then age.
@@ -38,15 +40,36 @@ SELECT * FROM agents_host
  WHERE is_enabled AND NOT is_draining AND EXISTS (SELECT FROM agents_run WHERE status = 'queued')
 """
 LOCK = "SELECT * FROM agents_host WHERE id = %s AND is_enabled AND NOT is_draining FOR UPDATE"
+# How many replies each owner who waits may have written at once: as lobby.accounts.allowances.choose says.
+ALLOWED = """
+SELECT owner_id, COALESCE(
+         (SELECT own.value FROM unnest(%(users)s::int[], %(of_users)s::bigint[]) AS own(id, value)
+           WHERE own.id = owner_id),
+         (SELECT max(its.value) FROM auth_user_groups AS member
+            JOIN unnest(%(groups)s::int[], %(of_groups)s::bigint[]) AS its(id, value) ON its.id = member.group_id
+           WHERE member.user_id = owner_id),
+         %(each)s) AS most
+  FROM (SELECT DISTINCT owner_id FROM agents_run WHERE status = 'queued' AND priority = 0) AS owners
+"""
 # In the same order, but of runs with the same turn one whose model is loaded goes first. Who was declared dead claims
 # nothing until it has noticed.
 CLAIM = f"""
-WITH line AS ({WAITING}
+WITH waiting AS ({WAITING}
           AND NOT avoided_hosts ? %(host)s::text
           AND (wanted_host_id IS NULL OR wanted_host_id = %(host)s)
           AND (%(models)s::text[] IS NULL OR model = ANY(%(models)s::text[]))
-          AND model <> ALL(%(shut_models)s::text[])
-        ORDER BY priority, turn, model <> ALL(%(loaded)s::text[]), queued_at
+          AND model <> ALL(%(shut_models)s::text[])),
+     allowed AS ({ALLOWED}),
+     ranked AS (
+       SELECT waiting.*, row_number() OVER (
+                PARTITION BY priority ORDER BY turn, model <> ALL(%(loaded)s::text[]), queued_at) AS rank
+         FROM waiting LEFT JOIN allowed ON allowed.owner_id = waiting.owner_id AND priority = 0
+        WHERE most IS NULL OR nth <= most),
+     line AS (
+       SELECT id FROM ranked
+        WHERE priority > 0 OR %(together)s::bigint IS NULL OR rank <= %(together)s - (
+              SELECT count(*) FROM agents_run WHERE status = 'running' AND priority = 0)
+        ORDER BY priority, rank
         LIMIT greatest(0, least(%(most)s, %(slots)s - (
               SELECT count(*) FROM agents_run WHERE status = 'running' AND host_id = %(host)s))))
 UPDATE agents_run AS mine
@@ -109,6 +132,7 @@ def _claim_for(host: Host, *, most: int, worker: UUID, cursor: str, gates: Gates
                     "models": None if locked.state == Host.State.UNKNOWN else locked.model_names,
                     "shut_models": list(gates.shut_models(locked.pk)),
                     "loaded": list(locked.loaded),
+                    **limits.at_once(),
                 },
             )
         )

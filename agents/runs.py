@@ -10,20 +10,19 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
-from limits import RateLimitItemPerHour
 from redis.exceptions import RedisError
 
-from agents.errors import AgentDisabled, TooManyRuns
+from agents import limits
+from agents.errors import AgentDisabled
 from agents.events import RunEnded
 from agents.hosts import resolve_model
 from agents.models import Agent, Host, Run
 from agents.purposes import PURPOSES
 from lobby import correlation, traces
-from lobby.limits import hit
+from lobby.accounts import tokens
 from lobby.live.connections import sync_redis
 from lobby.live.streams import publish
 
@@ -32,6 +31,7 @@ log = structlog.get_logger()
 MAX_ATTEMPTS = 3
 CHANNEL = "lobby:runs"  # to all runners: the doorbell, or the id of a run that is to be cancelled
 DOORBELL = "ring"
+CHARACTERS_PER_TOKEN = 4
 
 
 def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides on)
@@ -54,13 +54,13 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
     """Put a run in line; its worker is woken on commit. `options` go on top of the agent's own.
 
     `model` and `think` stand in place of the agent's. Who has the agent's hosts already gives them; who keeps a budget
-    of its own says that the run is not limited. Raises AgentDisabled, ModelUnavailable, TooManyRuns.
+    of its own says that the run is not limited. Raises AgentDisabled, ModelUnavailable, TooManyRuns, TokensUsedUp.
     """
     if not agent.is_active:
         raise AgentDisabled(f"{agent.name} is switched off. Choose another agent.")
     model = resolve_model(agent, hosts=hosts, wanted=model)
     if is_limited:
-        _check_limits(owner)
+        limits.check(owner, is_reply=priority == Run.Priority.CHAT)
     run = Run.objects.create(
         purpose=purpose,
         subject=subject,
@@ -80,22 +80,6 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
     )
     transaction.on_commit(ring)
     return run
-
-
-def _check_limits(owner: Any) -> None:
-    unfinished = Run.objects.filter(owner=owner).exclude(priority=Run.Priority.DEBATE).unfinished().count()
-    if unfinished >= settings.RUNS_PER_USER:
-        raise TooManyRuns(
-            f"{unfinished} of your questions are being answered or wait in line, and {settings.RUNS_PER_USER} is the "
-            "limit. Wait for one to end, or stop one.",
-            retry_after=5,
-        )
-    wait = hit(RateLimitItemPerHour(settings.RUNS_PER_HOUR), "runs", str(owner.pk))
-    if wait:
-        raise TooManyRuns(
-            f"That was the limit of {settings.RUNS_PER_HOUR} answers an hour. Try again in {-(-wait // 60)} min.",
-            retry_after=wait,
-        )
 
 
 def ring() -> None:
@@ -181,7 +165,19 @@ def finish(run: Run, *, status: str, **result: Any) -> bool:
         if not Run.objects.filter(mine(run)).update(status=status, finished_at=Now(), **result):
             return False
         _hand_over(run.pk)
+        tokens.spend(run.owner_id, _tokens(run, result))
     return True
+
+
+def _tokens(run: Run, result: dict[str, Any]) -> int:
+    """What the host counted; it tells nothing of a run that was cut off, so that is estimated from its text."""
+    if result.get("prompt_tokens") is not None:
+        return int(result["prompt_tokens"] + (result.get("output_tokens") or 0))
+    written = len(result.get("text") or "") + len(result.get("thinking") or "")
+    if not written:
+        return 0
+    asked = sum(len(str(message.get("content") or "")) for message in run.messages)
+    return (asked + written) // CHARACTERS_PER_TOKEN
 
 
 def give_up(run: Run, **result: Any) -> None:

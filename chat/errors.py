@@ -4,6 +4,7 @@ BadText        422  a NUL character or half a surrogate pair, or only white spac
 TextTooLong    422  longer than LOBBY_MAX_QUESTION, or than a title may be
 UnknownAgent   422  no agent has that slug
 StillWriting   409  the reply above is being written
+StorageFull    409  one's chats hold as much text as they may
 NotPossible    409  the message, or the conversation, is not in the state for it
 """
 
@@ -34,3 +35,7 @@ class StillWriting(Refused):
 
 class NotPossible(Refused):
     kind = "not_possible"
+
+
+class StorageFull(Refused):
+    kind = "storage_full"

@@ -33,7 +33,9 @@ class Conversation(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(null=True)  # in the bin: can be brought back until it is emptied
+    stored = models.PositiveBigIntegerField(default=0, db_default=0)  # bytes of text and thinking in its messages
 
+    stored_in_all: int  # of its owner, set where a question is asked (chat.storage)
     snippet: "Snippet"  # set by chat.search
 
     objects = ConversationQuerySet.as_manager()
@@ -43,6 +45,10 @@ class Conversation(models.Model):
         indexes = [
             models.Index(fields=["owner", "-is_pinned", "-updated_at"], name="conversation_list"),
             models.Index(fields=["created_at"], name="conversation_by_age"),  # how many are begun, for the metrics
+            # What all chats of an owner hold is asked with every question
+            models.Index(
+                fields=["owner"], include=["stored"], condition=models.Q(deleted_at=None), name="conversation_stored"
+            ),
         ]
 
     def __str__(self) -> str:

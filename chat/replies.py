@@ -11,13 +11,14 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import F
+from django.db.models.functions import Greatest, Now
 
 from agents import runs
 from agents.errors import AgentDisabled, Refused
 from agents.hosts import hosts_of
 from agents.models import Agent, Host, Run
-from chat import context, tasks, titles, tree
+from chat import context, storage, tasks, titles, tree
 from chat.errors import NotPossible, StillWriting
 from chat.events import say_conversation, say_messages
 from chat.models import Conversation, Message
@@ -33,8 +34,8 @@ def ask(*, conversation: Conversation, text: str, key: UUID | None = None, paren
     """A question under `parent` (by default the end of the branch that is shown) and the reply that is now written.
 
     The same key again gives the same rows, and so does the same text while its reply is being written. Each of the two
-    knows its place in the tree. Raises BadText, TextTooLong, StillWriting, NotPossible and what agents.runs.enqueue
-    raises.
+    knows its place in the tree. Raises BadText, TextTooLong, StillWriting, StorageFull, NotPossible and what
+    agents.runs.enqueue raises.
     """
     text = clean_question(text)
     with transaction.atomic():
@@ -102,6 +103,8 @@ def _write_again(reply: Message, *, keep: bool) -> Message:
         _question_of(reply)
         if reply.is_writing:
             raise StillWriting
+        storage.check(conversation.owner_id, stored=conversation.stored_in_all)
+        gone = 0 if keep else storage.of_message(reply)
         if not keep:
             reply.text = reply.thinking = reply.html = ""
             reply.save(update_fields=["text", "thinking", "html"])
@@ -109,12 +112,13 @@ def _write_again(reply: Message, *, keep: bool) -> Message:
         say_messages(reply)
         _write(reply)
         _save(reply)
-        _touch(conversation)
+        _touch(conversation, stored=Greatest(F("stored") - gone, 0))
         return reply
 
 
 def _lock(conversation: Conversation) -> Conversation:
     rows = Conversation.objects.select_for_update(of=("self",)).select_related("agent")
+    rows = rows.annotate(stored_in_all=storage.of_owner())
     locked = rows.get(pk=conversation.pk)
     if locked.deleted_at:
         raise NotPossible("This chat was deleted. Undo that first.")
@@ -179,11 +183,13 @@ def _stop_below(question: Message, head: UUID | None, shape: tree.Tree) -> None:
 def _put(conversation: Conversation, shape: tree.Tree, above: UUID | None, text: str, key: UUID | None) -> Exchange:
     question = Message(conversation=conversation, parent_id=above, role=Message.Role.USER, text=text, request_key=key)
     reply = _new_reply(conversation, question, conversation.agent)
+    more = storage.size(text)
+    storage.check(conversation.owner_id, stored=conversation.stored_in_all, more=more)
     say_messages(question, reply)
     _write(reply, path=[*context.read(shape.path(above)), question])
     reply.created_at = Now() + timedelta(microseconds=1)  # after its question, though both come in one statement
     Message.objects.bulk_create([question, reply])
-    _touch(conversation, head=reply, title=conversation.title or first_words(text))
+    _touch(conversation, head=reply, title=conversation.title or first_words(text), stored=F("stored") + more)
     for message in (question, reply):
         shape.add(message)
     shape.place(question, reply)
@@ -191,6 +197,7 @@ def _put(conversation: Conversation, shape: tree.Tree, above: UUID | None, text:
 
 
 def _reply_again(conversation: Conversation, question: Message, agent: Agent | None) -> Message:
+    storage.check(conversation.owner_id, stored=conversation.stored_in_all)
     reply = _new_reply(conversation, question, agent)
     say_messages(reply)
     _write(reply)
@@ -246,12 +253,13 @@ def settle(run: Run) -> None:
         return
     if run.error_kind == "context_full" and _ask_shorter(reply, run):
         return
+    before = storage.of_message(reply)
     reply.text = joined(reply.text, run.text)
     reply.thinking = "\n\n".join(filter(None, [reply.thinking, run.thinking]))
     reply.status = run.status
     reply.html = ""
     reply.save(update_fields=["text", "thinking", "status", "html", "refusals"])
-    _touch(reply.conversation)
+    _touch(reply.conversation, stored=F("stored") + storage.of_message(reply) - before)
     transaction.on_commit(partial(tasks.ask_to_render, reply.pk))
     if run.status == Run.Status.DONE:
         titles.ask_for(reply)

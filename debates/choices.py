@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from agents.models import Agent, Host
+from debates import limits
 from debates.consensus import RULES
 from debates.launching import NON_VOTERS, suggested_panel
 from debates.models import Debate
@@ -22,7 +23,8 @@ def launch(user: Any) -> dict[str, Any]:
         "beliefs": Debate.Belief,
         "most_rounds": MOST_ROUNDS,
         "presets": presets(agents),
-        "defaults": Debate(),
+        "defaults": Debate(max_tokens=limits.usual_tokens(user)),
+        "most_tokens": limits.most_tokens(user),
     }
 
 

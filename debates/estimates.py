@@ -18,6 +18,7 @@ from debates.models import Debate, Round, Seat
 from debates.prompts import claims, lists, oxford, peers, question, schemas, speeches, votes
 from debates.prompts.ask import OWN_SPEECH
 from debates.protocols import PROTOCOLS, STEPS_OF
+from lobby.accounts.tokens import left_today
 
 Role = Agent.Role
 RECENT_RUNS = 20  # of each model
@@ -70,6 +71,7 @@ class Estimate:
     seconds: float
     is_measured: bool  # of every model
     basis: str
+    left_today: int | None  # tokens of its owner's day; None: no limit
 
     @property
     def tokens(self) -> int:
@@ -98,6 +100,7 @@ def estimate(debate: Debate, seats: Sequence[Seat]) -> Estimate:
         seconds=round(sum(_makespan(step, places=places, speeds=speeds) for step in steps), 1),
         is_measured=all(speeds[model].runs for model in models),
         basis=_basis(models, speeds),
+        left_today=left_today(debate.owner_id),
     )
 
 

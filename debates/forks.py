@@ -15,12 +15,13 @@ from django.db import transaction
 from django.db.models import Model
 
 from agents.errors import AgentDisabled
+from agents.limits import one_at_a_time
 from agents.models import Agent
-from debates import tasks
+from debates import limits, tasks
 from debates.consensus import evaluate
 from debates.errors import CannotFork
 from debates.events import say
-from debates.launching import ALIASES, Place, check_limits, check_panel, take_seats
+from debates.launching import ALIASES, Place, check_panel, take_seats
 from debates.models import Ballot, Claim, Debate, Injection, Round, Seat, Speech
 from debates.protocols import PROTOCOLS, Protocol
 from debates.rounds import challenges_of
@@ -37,7 +38,8 @@ Row = TypeVar("Row", bound=Model)
 def fork(debate: Debate, *, after: int, panel: Sequence[Place] | None = None, owner: Any) -> Debate:
     """A debate under way that shares the rounds 0 … `after`. No panel: the same one.
 
-    What was copied costs it nothing. Raises CannotFork; what `launching.start` raises for a panel; TooManyDebates.
+    What was copied costs it nothing. Raises CannotFork, TooManyDebates, TokensUsedUp; what `launching.start` raises for
+    a panel.
     """
     rounds = _rounds(debate, after=after)
     course = PROTOCOLS[debate.protocol]
@@ -46,9 +48,12 @@ def fork(debate: Debate, *, after: int, panel: Sequence[Place] | None = None, ow
     old = list(debate.seats.select_related("agent"))
     places = _kept(take_seats(copy, _as_they_sat(old) if panel is None else panel), old)
     _check_kept(places, old, course=course)
-    check_panel(copy, course, [place.kept or place.new for place in places])
-    check_limits(owner)
+    panel_now = [place.kept or place.new for place in places]
+    check_panel(copy, course, panel_now)
+    limits.check_size(owner, seats=len(panel_now), tokens=copy.max_tokens)
     with transaction.atomic():
+        one_at_a_time(owner.pk)
+        limits.check(owner, least_tokens=1)
         copy.save(force_insert=True)
         _copy_rounds(copy, rounds, seats=_take_seats(copy, places, old, rounds))
         _copy_injections(copy, debate, after=after)

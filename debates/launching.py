@@ -7,22 +7,20 @@ from dataclasses import dataclass
 from typing import Any, Required, TypedDict, Unpack
 from uuid import UUID
 
-from django.conf import settings
-from django.db import IntegrityError, transaction
-from limits import RateLimitItemPerHour
+from django.db import transaction
 
 from agents.errors import AgentDisabled
 from agents.hosts import hosts_of, resolve_model
+from agents.limits import one_at_a_time
 from agents.models import Agent
-from debates import estimates, tasks
+from debates import estimates, limits, tasks
 from debates.consensus import RULES, SETTLED_BALLOTS
-from debates.errors import BadDebate, BudgetTooSmall, TooManyDebates
+from debates.errors import BadDebate, BudgetTooSmall
 from debates.events import say
 from debates.models import Debate, Seat
 from debates.protocols import LEAST_VOTERS, PROTOCOLS, Protocol
 from debates.records import calibrations
 from debates.steps import LETTERS, MOST_OPTIONS
-from lobby.limits import hit
 
 Role = Agent.Role
 VOTERS = (Role.ANALYST, Role.RESEARCHER, Role.QUANTIFIER, Role.SKEPTIC, Role.PRAGMATIST)
@@ -32,6 +30,7 @@ LONGEST_QUESTION = 4_000
 LONGEST_BACKGROUND = 20_000
 LONGEST_OPTION = 200
 MOST_SEATS = 15
+MOST_TOKENS = 10_000_000
 LEAST_OPTIONS = 2
 ALIASES = "ABCDEFGHJKLMNOP"
 
@@ -63,7 +62,7 @@ class Asked(TypedDict, total=False):
     belief: str
     panel: Sequence[Place] | None
     max_rounds: int | None
-    max_tokens: int
+    max_tokens: int | None
     max_minutes: int
     speech_tokens: int
     reviews_options: bool
@@ -72,15 +71,25 @@ class Asked(TypedDict, total=False):
 def start(*, owner: Any, key: UUID | None = None, **asked: Unpack[Asked]) -> Debate:
     """Begin a debate; the same key again gives the same one. Without options the question is open.
 
-    Raises BadDebate, BudgetTooSmall, TooManyDebates; AgentDisabled or ModelUnavailable for a seat that cannot speak.
+    Raises BadDebate, BudgetTooSmall, TooManyDebates, TokensUsedUp; AgentDisabled or ModelUnavailable for a seat that
+    cannot speak.
     """
-    if key and (known := Debate.objects.filter(owner=owner, request_key=key).first()):
+    if known := _known(owner, key):
         return known
     debate, seats = draft(owner=owner, **asked)
     debate.request_key = key
     _check_budget(debate, seats)
-    check_limits(owner)
-    return _save(debate, seats)
+    with transaction.atomic():
+        one_at_a_time(owner.pk)
+        if known := _known(owner, key):
+            return known
+        limits.check(owner, least_tokens=estimates.least_tokens(debate, seats))
+        return _save(debate, seats)
+
+
+def _known(owner: Any, key: UUID | None) -> Debate | None:
+    """What the same request began before."""
+    return Debate.objects.filter(owner=owner, request_key=key).first() if key else None
 
 
 def draft(  # noqa: PLR0913  (what its owner decides)
@@ -94,12 +103,15 @@ def draft(  # noqa: PLR0913  (what its owner decides)
     belief: str = Debate.Belief.STATED,
     panel: Sequence[Place] | None = None,
     max_rounds: int | None = None,
-    max_tokens: int = 100_000,
+    max_tokens: int | None = None,
     max_minutes: int = 60,
     speech_tokens: int = 300,
     reviews_options: bool = False,
 ) -> tuple[Debate, list[Seat]]:
-    """The rows of a debate that could be begun, not saved. Raises BadDebate, AgentDisabled, ModelUnavailable."""
+    """The rows of a debate that could be begun, not saved.
+
+    Raises BadDebate, DebateTooLarge, AgentDisabled, ModelUnavailable.
+    """
     course = _protocol(protocol)
     debate = Debate(
         owner=owner,
@@ -112,27 +124,21 @@ def draft(  # noqa: PLR0913  (what its owner decides)
         rule=rule or course.rule or "three-quarters",
         belief=_belief(belief),
         max_rounds=_rounds(max_rounds, course),
-        max_tokens=_within(max_tokens, "tokens", 1, 10_000_000),
+        max_tokens=_within(limits.usual_tokens(owner) if max_tokens is None else max_tokens, "tokens", 1, MOST_TOKENS),
         max_minutes=_within(max_minutes, "minutes", 1, 24 * 60),
         speech_tokens=_within(speech_tokens, "tokens of a speech", 30, 2_000),
     )
     seats = take_seats(debate, suggested_panel(protocol) if panel is None else panel)
     check_panel(debate, course, seats)
+    limits.check_size(owner, seats=len(seats), tokens=debate.max_tokens)
     return debate, seats
 
 
 def _save(debate: Debate, seats: list[Seat]) -> Debate:
-    try:
-        with transaction.atomic():
-            debate.save(force_insert=True)
-            Seat.objects.bulk_create(seats)
-            say(f"user:{debate.owner_id}", {"type": "debate.listed", "debate": str(debate.pk), "change": "started"})
-            tasks.ring(debate.pk)
-    except IntegrityError:  # the same request, at the same time
-        known = Debate.objects.filter(owner=debate.owner, request_key=debate.request_key).first()
-        if known is None:
-            raise
-        return known
+    debate.save(force_insert=True)
+    Seat.objects.bulk_create(seats)
+    say(f"user:{debate.owner_id}", {"type": "debate.listed", "debate": str(debate.pk), "change": "started"})
+    tasks.ring(debate.pk)
     return debate
 
 
@@ -275,19 +281,4 @@ def _check_budget(debate: Debate, seats: list[Seat]) -> None:
         raise BudgetTooSmall(
             f"Round 0 alone takes about {least:,} tokens with this panel; the budget is {debate.max_tokens:,}. "
             "Raise it, or take a smaller panel, shorter speeches or less background."
-        )
-
-
-def check_limits(owner: Any) -> None:
-    under_way = Debate.objects.running().filter(owner=owner).count()
-    if under_way >= settings.DEBATES_PER_USER:
-        raise TooManyDebates(
-            f"{under_way} of your debates are under way, and {settings.DEBATES_PER_USER} is the limit. "
-            "Wait for one to end, or stop one.",
-            retry_after=30,
-        )
-    if wait := hit(RateLimitItemPerHour(settings.DEBATES_PER_HOUR), "debates", str(owner.pk)):
-        raise TooManyDebates(
-            f"That was the limit of {settings.DEBATES_PER_HOUR} debates an hour. Try again in {-(-wait // 60)} min.",
-            retry_after=wait,
         )

@@ -70,7 +70,9 @@ class DebatePlan(Schema):
     belief: models.Debate.Belief = models.Debate.Belief.STATED
     panel: Panel | None = Field(None, description="By default the suggested one.")
     max_rounds: int | None = Field(None, description="Round 0 included; by default as many as the protocol has.")
-    max_tokens: int = Field(100_000, description="Prompts and answers of all runs together.")
+    max_tokens: int | None = Field(
+        None, description="Prompts and answers of all runs together; by default 100,000, or your limit if that is less."
+    )
     max_minutes: int = 60
     speech_tokens: int = Field(300, description="The longest speech.")
     reviews_options: bool = Field(False, description="Wait for you before round 1, if the options had to be found.")
@@ -319,6 +321,9 @@ class Estimate(Schema):
     output_tokens: int
     tokens: int
     least_tokens: int = Field(description="Of round 0 alone; a smaller budget is refused.")
+    left_today: int | None = Field(
+        description="Tokens that you may still use until 00:00 UTC; none: as many as you like."
+    )
     slots: int = Field(description="How many seats can speak at the same time.")
     seconds: float
     minutes: int

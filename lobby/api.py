@@ -13,6 +13,7 @@ from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
 from agents.errors import Refused
+from lobby.accounts import marks
 from lobby.accounts.attempts import TooManyAttempts
 from lobby.accounts.bearer import Key, Session, WrongKey
 from lobby.live import tally
@@ -103,6 +104,8 @@ api.add_router("/me", "lobby.accounts.api.router")
 def refused(request: HttpRequest, error: Refused) -> HttpResponse:
     if error.status == HTTPStatus.TOO_MANY_REQUESTS:
         tally.count("limits_hit")
+    if error.limit:
+        marks.refused(request.user.pk, error.limit)
     return problem(error.status, error.message, kind=error.kind, retry_after=error.retry_after)
 
 

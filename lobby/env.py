@@ -5,6 +5,7 @@ environment.
 """
 
 import os
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,14 +13,37 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was found for a variable, and where: "default", "environment", or the name of the `_FILE` variable."""
+
+    name: str
+    value: str
+    default: str
+    source: str
+
+
+READ: dict[str, Reading] = {}  # all that this process has asked for
+
+
 def text(name: str, default: str = "") -> str:
-    path = os.environ.get(f"{name}_FILE")
-    if not path:
-        return os.environ.get(name) or default
+    READ[name] = read(name, default)
+    return READ[name].value
+
+
+def read(name: str, default: str = "") -> Reading:
+    if path := os.environ.get(f"{name}_FILE"):
+        return Reading(name, _content(path, of=name), default, f"{name}_FILE")
+    if value := os.environ.get(name):
+        return Reading(name, value, default, "environment")
+    return Reading(name, default, default, "default")
+
+
+def _content(path: str, *, of: str) -> str:
     try:
         return Path(path).read_text().strip()
     except OSError as error:
-        raise ImproperlyConfigured(f"{name}_FILE names {path}, which can't be read: {error.strerror}") from error
+        raise ImproperlyConfigured(f"{of}_FILE names {path}, which can't be read: {error.strerror}") from error
 
 
 def number(name: str, default: int, *, least: int = 0) -> int:
@@ -31,6 +55,11 @@ def number(name: str, default: int, *, least: int = 0) -> int:
     if result < least:
         raise ImproperlyConfigured(f"{name} must be at least {least}, not {result}")
     return result
+
+
+def limit(name: str, default: int) -> int | None:
+    """A whole number, or `none`: no limit."""
+    return None if text(name).lower() == "none" else number(name, default)
 
 
 def flag(name: str, default: bool) -> bool:
@@ -70,4 +99,6 @@ def networks(name: str) -> list[IPv4Network | IPv6Network]:
     try:
         return [ip_network(word) for word in words(name)]
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name} must be networks such as 10.0.0.0/8, separated by commas: {error}") from None
+        raise ImproperlyConfigured(
+            f"{name} must be networks such as 10.0.0.0/8, separated by commas: {error}"
+        ) from None

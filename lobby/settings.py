@@ -224,11 +224,16 @@ OIDC_GROUPS = env.text("LOBBY_OIDC_GROUPS")  # the claim that names groups; empt
 if OIDC_URL:
     SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [_oidc()]}}
 
-# Limits: each is said to whoever meets it.
-RUNS_PER_USER = env.number("LOBBY_RUNS_PER_USER", 20, least=1)  # queued and running at once
-RUNS_PER_HOUR = env.number("LOBBY_RUNS_PER_HOUR", 600, least=1)
-DEBATES_PER_USER = env.number("LOBBY_DEBATES_PER_USER", 10, least=1)  # under way at once; their runs count apart
-DEBATES_PER_HOUR = env.number("LOBBY_DEBATES_PER_HOUR", 60, least=1)
+# Limits: each is said to whoever meets it. These hold where no row of accounts.Limit says otherwise; None: no limit.
+RUNS_PER_USER = env.limit("LOBBY_RUNS_PER_USER", 20)  # being written at once; those of debates count apart
+QUEUED_PER_USER = env.limit("LOBBY_QUEUED_PER_USER", 50)  # waiting in line
+RUNS_PER_HOUR = env.limit("LOBBY_RUNS_PER_HOUR", 600)
+TOKENS_PER_DAY = env.limit("LOBBY_TOKENS_PER_DAY", 10_000_000)  # read and written, those of debates too
+DEBATES_PER_USER = env.limit("LOBBY_DEBATES_PER_USER", 10)  # under way at once
+DEBATES_PER_HOUR = env.limit("LOBBY_DEBATES_PER_HOUR", 60)
+DEBATE_SEATS = env.limit("LOBBY_DEBATE_SEATS", 15)
+DEBATE_TOKENS = env.limit("LOBBY_DEBATE_TOKENS", 10_000_000)  # the budget of one debate
+STORAGE_MB = env.limit("LOBBY_STORAGE_MB", 500)  # text of one's chats
 MAX_QUESTION = env.number("LOBBY_MAX_QUESTION", 500_000, least=1)  # characters of one question
 FRAMES_PER_SECOND = env.number("LOBBY_FRAMES_PER_SECOND", 40, least=5)  # what one socket may send us
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # a question of MAX_QUESTION characters, in the longest encoding

@@ -72,6 +72,15 @@ def empty_redis() -> Iterator[None]:
     yield
 
 
+@pytest.fixture(autouse=True)
+def limits_unread() -> None:
+    """What the test before set is gone from the tables, and from memory."""
+    from lobby.accounts import allowances, marks
+
+    allowances.forget()
+    marks.forget()
+
+
 class RedisServer:
     """The suite's Valkey, which a test may kill and start again at the same address."""
 

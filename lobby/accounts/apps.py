@@ -9,7 +9,10 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        from lobby.accounts import permissions
+        from lobby.accounts import allowances, permissions, records
+        from lobby.accounts.own_data import PARTS
 
+        PARTS["account"] = records.PART
         permissions.connect()
+        allowances.connect()
         post_migrate.connect(permissions.ensure_everybody, sender=self)

@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
@@ -93,16 +94,28 @@ class Limit(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="limits"
     )
     group = models.ForeignKey(Group, null=True, blank=True, on_delete=models.CASCADE, related_name="limits")
-    value = models.PositiveBigIntegerField(null=True, blank=True, help_text="Empty: no limit.")
+    value = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Empty: no limit. 0: not at all.",
+        validators=[MinValueValidator(0, "A limit is 0 or more; leave it empty for no limit.")],
+        error_messages={"invalid": "A limit is a whole number; leave it empty for no limit."},
+    )
 
     class Meta:
         ordering = ["kind", "scope"]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "scope", "user", "group"], name="one_limit_of_a_kind", nulls_distinct=False
+                fields=["kind", "scope", "user", "group"],
+                name="one_limit_of_a_kind",
+                nulls_distinct=False,
+                violation_error_message="There is such a limit already: change that one.",
             ),
             models.CheckConstraint(
                 name="limit_names_whom_it_holds_for",
+                violation_error_message=(
+                    "Name a user for a limit of one user, a group for one of its members, and neither for the others."
+                ),
                 condition=(
                     models.Q(scope="user", user__isnull=False, group__isnull=True)
                     | models.Q(scope="group", user__isnull=True, group__isnull=False)
@@ -113,6 +126,21 @@ class Limit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}, {self.user or self.group or self.get_scope_display()}"
+
+
+class Use(models.Model):
+    """What a user used on a day. It outlives the runs that were counted, which may be deleted."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="use")
+    day = models.DateField()  # in UTC
+    tokens = models.PositiveBigIntegerField(default=0)  # read and written, of runs that ended that day
+
+    class Meta:
+        ordering = ["-day"]
+        constraints = [models.UniqueConstraint(fields=["day", "user"], name="use_of_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.user} on {self.day}"
 
 
 class UserSession(models.Model):

@@ -21,7 +21,7 @@ from lobby.embedded.child import Child, StartFailed
 from lobby.embedded.home import free_port
 
 STARTING = 60.0  # seconds for a process on a busy machine
-NO_LIMIT = "1000000"
+NO_LIMIT = "none"
 REPLACED = ("DATABASE_URL", "REDIS_URL", "OLLAMA_HOST", "LOBBY_SECRET_KEY", "LOBBY_MODEL", "ALLOWED_HOSTS", "DEBUG")
 
 
@@ -124,7 +124,9 @@ def environment(given: Mapping[str, str], home: Path) -> dict[str, str]:
     return kept | {
         "LOBBY_HOME": str(home),
         "LOBBY_RUNS_PER_USER": NO_LIMIT,
+        "LOBBY_QUEUED_PER_USER": NO_LIMIT,
         "LOBBY_RUNS_PER_HOUR": NO_LIMIT,
+        "LOBBY_TOKENS_PER_DAY": NO_LIMIT,
         "LOG_LEVEL": "INFO",
     }
 

@@ -14,7 +14,7 @@ from lobby.embedded.child import StartFailed
 from lobby.embedded.home import free_port
 from lobby.embedded.up import MODEL_CONTEXT, MODEL_SLOTS, setting
 
-UNLIMITED = {"LOBBY_DEBATES_PER_USER": NO_LIMIT, "LOBBY_DEBATES_PER_HOUR": NO_LIMIT}
+UNLIMITED = {f"LOBBY_{name}": NO_LIMIT for name in ("DEBATES_PER_USER", "DEBATES_PER_HOUR", "TOKENS_PER_DAY")}
 
 
 @contextmanager

@@ -134,13 +134,14 @@ class LobbyNewDebate extends HTMLElement {
     }
   }
 
-  #showEstimate({ runs, tokens, minutes, slots, rounds, basis }) {
+  #showEstimate({ runs, tokens, minutes, slots, rounds, basis, left_today: left }) {
     const list = document.createElement("dl");
     const rows = [
       ["At most", `${count(rounds, "round")}, ${count(runs, "run")}`],
       ["Tokens", `about ${tokens.toLocaleString("en")}`],
       ["Time", `about ${count(Math.max(1, minutes), "minute")}`],
       ["At once", count(slots, "seat")],
+      ...(left === null ? [] : [["Left today", `${left.toLocaleString("en")} of your tokens`]]),
     ];
     for (const [name, value] of rows) list.append(make("dt", name), make("dd", value));
     const small = make("p", basis);

@@ -76,7 +76,7 @@ def test_enqueue_for_a_model_nobody_has_says_which_there_are() -> None:
 
 
 def test_enqueue_beyond_the_owners_limit_is_refused_and_writes_nothing(settings: Any) -> None:
-    settings.RUNS_PER_USER = 1
+    settings.QUEUED_PER_USER = 1
     make_host()
     alice = make_user()
     enqueue(alice)
@@ -96,7 +96,7 @@ def test_enqueue_beyond_the_hourly_limit_says_when_to_try_again(settings: Any) -
 
 
 def test_enqueue_for_who_keeps_a_budget_of_its_own_knows_no_limit(settings: Any) -> None:
-    settings.RUNS_PER_USER = settings.RUNS_PER_HOUR = 1
+    settings.QUEUED_PER_USER = settings.RUNS_PER_HOUR = 1
     make_host()
     alice = make_user()
     enqueue(alice)

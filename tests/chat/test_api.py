@@ -152,7 +152,7 @@ def test_refusals_are_problems_in_words(api: Api, conversation: Conversation, se
     refused(api.patch(f"conversations/{conversation.pk}", title="x" * 121), 422, "text_too_long", "120 is the limit")
     api.post(path, text="One?")
     refused(api.post(path, text="Two?"), 409, "still_writing", "still being written")
-    settings.RUNS_PER_USER = 1
+    settings.QUEUED_PER_USER = 1
     other = api.post("conversations", agent="helper")[1]["id"]
     answer = api.post(f"conversations/{other}/messages", text="Three?")
     refused(answer, 429, "too_many_runs", "is the limit")

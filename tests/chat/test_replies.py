@@ -131,7 +131,7 @@ def refused_by_model(settings: Any) -> None:
 
 
 def refused_by_limit(settings: Any) -> None:
-    settings.RUNS_PER_USER = 0
+    settings.QUEUED_PER_USER = 0
 
 
 @pytest.mark.parametrize(

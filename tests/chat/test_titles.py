@@ -69,7 +69,7 @@ def test_a_named_conversation_asks_for_no_title(conversation: Conversation) -> N
 
 def test_where_the_engine_refuses_the_answer_stands_without_a_title(conversation: Conversation, settings: Any) -> None:
     _, reply = replies.ask(conversation=conversation, text="What is a lease?")
-    settings.RUNS_PER_USER = 0
+    settings.TOKENS_PER_DAY = 0
     assert end(reply, text="A right.").status == Message.Status.DONE
 
 

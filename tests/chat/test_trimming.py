@@ -73,10 +73,10 @@ def test_a_shorter_prompt_that_is_refused_by_a_limit_fails_in_its_words(
     conversation: Conversation, settings: Any
 ) -> None:
     reply = long_chat(conversation)
-    settings.RUNS_PER_USER = 0
+    settings.QUEUED_PER_USER = 0
     refuse(reply, n_prompt_tokens=6000, n_ctx=4096)
     assert reply.status == Status.FAILED
-    assert "is the limit" in reply.error
+    assert reply.error == "An admin has switched this off: the limit is 0."
 
 
 def test_what_was_refused_in_a_deleted_conversation_is_not_sent_again(conversation: Conversation) -> None:

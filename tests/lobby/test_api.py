@@ -146,7 +146,7 @@ def test_body_is_refused_in_words_when_there_is_none(client: Client, alice: User
 
 
 def test_refusal_of_the_domain_says_kind_and_when_to_try_again(client: Client, alice: User, settings: Any) -> None:
-    settings.RUNS_PER_USER = 1
+    settings.QUEUED_PER_USER = 1
     make_host()
     conversations = [make_conversation(owner=alice, agent=make_agent()) for _ in range(2)]
 

@@ -26,7 +26,7 @@ bounded = settings(
 
 @pytest.fixture
 def alice(db: None, client: Client, settings: Any) -> User:
-    settings.RUNS_PER_USER = settings.RUNS_PER_HOUR = 100_000
+    settings.QUEUED_PER_USER = settings.RUNS_PER_HOUR = 100_000
     settings.DEBATES_PER_USER = settings.DEBATES_PER_HOUR = 100_000
     user = make_user()
     client.force_login(user)

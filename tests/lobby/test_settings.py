@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("lobby", "agents", "chat", "debates", "monitoring")
 READ = re.compile(
-    r"""(?:env\.(?:text|number|flag|words|choice|address|networks)|\bsetting|environ(?:\.(?:get|setdefault|pop))?|getenv)"""
+    r"""(?:env\.(?:text|number|limit|flag|words|choice|address|networks)|\bsetting|environ(?:\.(?:get|setdefault|pop))?|getenv)"""
     r"""[(\[]\s*["']([A-Z][A-Z0-9_]+)["']"""
 )
 PRODUCTION = {
