@@ -5,10 +5,12 @@ class MonitoringConfig(AppConfig):
     name = "monitoring"
 
     def ready(self) -> None:
+        from lobby.accounts.own_data import PARTS
         from lobby.live.reports import COUNTERS
         from lobby.live.topics import TOPICS
-        from monitoring import topics
+        from monitoring import own_data, topics
         from monitoring.requests import count_requests
 
         COUNTERS["requests"] = count_requests
+        PARTS["monitoring"] = own_data.PART
         TOPICS["dashboard"] = topics.DASHBOARD

@@ -1,9 +1,12 @@
 """One Redis Stream per topic. An entry holds one field: the event, encoded as the browser will get it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
+from django.db import transaction
+from redis.exceptions import RedisError
 
 from lobby.live.connections import sync_redis
 
@@ -32,6 +35,17 @@ def publish(topic: str, *events: Mapping[str, Any]) -> str:
             add(pipe, topic, encode(event))
         pipe.expire(key(topic), EXPIRY)
         return str(pipe.execute()[0], "ascii")
+
+
+def drop_on_commit(*topics: str) -> None:
+    """Forget what was said on them, once their rows are gone for good. Without Redis it goes by itself (EXPIRY)."""
+
+    def drop() -> None:
+        with suppress(RedisError):
+            sync_redis().delete(*map(key, topics))
+
+    if topics:
+        transaction.on_commit(drop)
 
 
 def add(pipe: Any, topic: str, payload: bytes) -> None:
