@@ -64,6 +64,40 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of a command
 
 @app.command()
 def chaos(  # noqa: PLR0913, PLR0917
+@app.command()
+def dashboard(
+    runs: Annotated[int, typer.Option(min=1000, help="In the table.")] = 1_000_000,
+    times: Annotated[int, typer.Option(min=1, help="Each page is asked for so often.")] = 50,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Server time of the dashboard, of the admin's lists and of the API's questions, among many runs."""
+    machine = figures.machine()
+    with stack_or_exit(web=0, workers=0) as (_, doing):
+        from lobby.bench.dashboard import DashboardBench  # noqa: PLC0415
+
+        bench = DashboardBench(runs, times, doing=doing)
+        bench.run()
+    report(bench.figures, machine=machine, counts={}, markdown=markdown, as_json=as_json)
+
+
+@app.command()
+def dashboard(
+    runs: Annotated[int, typer.Option(min=1000, help="In the table.")] = 1_000_000,
+    times: Annotated[int, typer.Option(min=1, help="Each page is asked for so often.")] = 50,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Server time of the dashboard, of the admin's lists and of the API's questions, among many runs."""
+    machine = figures.machine()
+    with stack_or_exit(web=0, workers=0) as (_, doing):
+        from lobby.bench.dashboard import DashboardBench  # noqa: PLC0415
+
+        bench = DashboardBench(runs, times, doing=doing)
+        bench.run()
+    report(bench.figures, machine=machine, counts={}, markdown=markdown, as_json=as_json)
+
+
     kills: Annotated[int, typer.Option(min=1, help="Kills, reloads and cuts; freezes and restarts on top.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed does the same in the same order.")] = 1,
     chats: Annotated[int, typer.Option(min=1, max=100, help="That go on meanwhile.")] = 8,
