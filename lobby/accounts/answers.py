@@ -40,7 +40,7 @@ def confirmed(view: View) -> View:
         if did_recently_reauthenticate(request):
             return view(request, *args, **options)
         target = request.path if request.method == "GET" else reverse("security")
-        return redirect(f"{reverse('confirm')}?{urlencode({'next': target})}")
+        return redirect(f"{reverse('confirm')}?{urlencode({'next': target}, safe='/')}")
 
     return asked_again
 

@@ -24,3 +24,8 @@ def told(user: User) -> int:
     """How often the sockets of this user were told to look at their session."""
     length: Any = sync_redis().xlen(key(f"user:{user.pk}"))
     return int(length)
+
+
+def confirm(client: Client, password: str = PASSWORD, **more: str) -> Any:
+    """Show again that it is still he."""
+    return client.post("/account/confirm/", {"password": password, **more})
