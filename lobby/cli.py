@@ -11,20 +11,22 @@ from rich.console import Console
 
 from lobby.backup.cli import backup, restore
 from lobby.bench.cli import app as bench
+from lobby.config import config
 from lobby.embedded.child import StartFailed, end_leftovers
 from lobby.embedded.home import AlreadyRunning, home_of, locked, open_home
 from lobby.embedded.supervisor import interrupted_by_signals
 from lobby.embedded.up import Lobby, address_of, check_port
 from lobby.trials.cli import evaluate, simulate
-
 from lobby.trials.demo_data import demo_data
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(bench, name="bench")
 app.command()(simulate)
 app.command()(evaluate)
-app.command()(backup)
 app.command()(demo_data)
+app.command()(backup)
 app.command()(restore)
+app.command()(config)
 console = Console(highlight=False, markup=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
