@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -63,41 +65,24 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of a command
 
 
 @app.command()
+def dashboard(
+    runs: Annotated[int, typer.Option(min=1000, help="In the table.")] = 1_000_000,
+    times: Annotated[int, typer.Option(min=1, help="Each page is asked for so often.")] = 50,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Server time of the dashboard, of the admin's lists and of the API's questions, among many runs."""
+    machine = figures.machine()
+    with stack_or_exit(web=0, workers=0) as (_, doing):
+        from lobby.bench.dashboard import DashboardBench  # noqa: PLC0415
+
+        bench = DashboardBench(runs, times, doing=doing)
+        bench.run()
+    report(bench.figures, machine=machine, counts={}, markdown=markdown, as_json=as_json)
+
+
+@app.command()
 def chaos(  # noqa: PLR0913, PLR0917
-@app.command()
-def dashboard(
-    runs: Annotated[int, typer.Option(min=1000, help="In the table.")] = 1_000_000,
-    times: Annotated[int, typer.Option(min=1, help="Each page is asked for so often.")] = 50,
-    markdown: Markdown = False,
-    as_json: Json = False,
-) -> None:
-    """Server time of the dashboard, of the admin's lists and of the API's questions, among many runs."""
-    machine = figures.machine()
-    with stack_or_exit(web=0, workers=0) as (_, doing):
-        from lobby.bench.dashboard import DashboardBench  # noqa: PLC0415
-
-        bench = DashboardBench(runs, times, doing=doing)
-        bench.run()
-    report(bench.figures, machine=machine, counts={}, markdown=markdown, as_json=as_json)
-
-
-@app.command()
-def dashboard(
-    runs: Annotated[int, typer.Option(min=1000, help="In the table.")] = 1_000_000,
-    times: Annotated[int, typer.Option(min=1, help="Each page is asked for so often.")] = 50,
-    markdown: Markdown = False,
-    as_json: Json = False,
-) -> None:
-    """Server time of the dashboard, of the admin's lists and of the API's questions, among many runs."""
-    machine = figures.machine()
-    with stack_or_exit(web=0, workers=0) as (_, doing):
-        from lobby.bench.dashboard import DashboardBench  # noqa: PLC0415
-
-        bench = DashboardBench(runs, times, doing=doing)
-        bench.run()
-    report(bench.figures, machine=machine, counts={}, markdown=markdown, as_json=as_json)
-
-
     kills: Annotated[int, typer.Option(min=1, help="Kills, reloads and cuts; freezes and restarts on top.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed does the same in the same order.")] = 1,
     chats: Annotated[int, typer.Option(min=1, max=100, help="That go on meanwhile.")] = 8,
@@ -165,6 +150,27 @@ def stage(  # noqa: PLR0913, PLR0917
         bench = StageBench(stack, minutes, seats, tokens, rate, doing)
         asyncio.run(bench.run())
     report(bench.figures, machine=machine, counts={"rounds": bench.rounds_held}, markdown=markdown, as_json=as_json)
+
+
+@app.command()
+def metrics(
+    runs: Annotated[int, typer.Option(min=1000, help="In the table, over 90 days.")] = 1_000_000,
+    recent: Annotated[int, typer.Option(min=0, help="Ended in the last half minute.")] = 1000,
+    scrapes: Annotated[int, typer.Option(min=1, help="After a first one.")] = 100,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """What a scrape of /metrics takes with a long history. Takes some three minutes, most of them to make it."""
+    machine = figures.machine()
+    token = secrets.token_urlsafe()
+    os.environ["LOBBY_METRICS_TOKEN"] = token  # of the web process that is about to be started
+    with stack_or_exit(web=1, workers=1) as (stack, doing):
+        from lobby.bench.metrics import MetricsBench  # noqa: PLC0415
+
+        bench = MetricsBench(stack, runs, recent, scrapes, token, doing)
+        bench.run()
+    counts = {"runs": runs, "counted": int(bench.told)}
+    report(bench.figures, machine=machine, counts=counts, markdown=markdown, as_json=as_json)
 
 
 def numbers(text: str) -> list[int]:
