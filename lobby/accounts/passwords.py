@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from allauth.account.forms import default_token_generator
 from allauth.account.internal.flows.password_reset import request_password_reset
-from allauth.account.utils import filter_users_by_email, url_str_to_user_pk
+from allauth.account.internal.userkit import filter_users_by_email
+from allauth.account.utils import url_str_to_user_pk
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
+from django.contrib.auth.tokens import default_token_generator
 from django.http import HttpRequest
 
 from lobby import audit
