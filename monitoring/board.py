@@ -244,7 +244,7 @@ def _failures(figures: Figures, at: datetime) -> Iterable[Line]:
 def _labels(figures: Figures, at: datetime) -> Iterable[Line]:
     since = _since(at, hours=24)
     for label, words in LABELS.items():
-        lookups = {"verdict__label__exact": f'"{label}"'} if label != "none" else {"status__exact": "ended"}
+        lookups = {"verdict__label__exact": label} if label != "none" else {"status__exact": "ended"}
         href = rows_of("debates.debate", ended_at__gte=since, **lookups)
         yield Line(words, [f"{figures.get('debates_ended', label) or 0:,.0f}"], href)
 

@@ -85,7 +85,7 @@ def make(*, runs: int, doing: Callable[[str], None] = lambda _: None) -> Made:
             doing(f"Runs: {first - 1:,} of {runs:,}")
             _runs(first, min(runs, first + BATCH - 1), conversations=conversations, hosts=hosts, agents=agents)
         doing("Conversations")
-        messages = _conversations()
+        messages = _conversations(conversations)
         doing("Debates")
         debates = _debates(users, max(1, runs // RUNS_OF_A_DEBATE))
         doing("Snapshots")
@@ -260,15 +260,12 @@ OF_REPLY = {
     "status": "r.status",
     "created_at": "r.queued_at + interval '1 millisecond'",
 }
-# Those whose run is one of the first, by the number in its question
-TALKED = """agents_run r JOIN auth_user u ON u.id = r.owner_id AND u.username LIKE 'demo-%%'
- WHERE r.purpose = 'chat.reply' AND substring(r.messages->0->>'content' FROM '\\d+$')::int <= %(conversations)s"""
+TALKED = "generate_series(1, %(conversations)s) n JOIN agents_run r ON r.id = md5('demonstration run ' || n)::uuid"
 
 
-def _conversations() -> int:
+def _conversations(number: int) -> int:
     """A question and a reply each; how many messages."""
-    runs = Run.objects.filter(owner__username__startswith=USER).count()
-    given = {"conversations": max(1, runs // RUNS_OF_A_CONVERSATION)}
+    given = {"conversations": number}
     number = _insert(Conversation, OF_CONVERSATION, source=TALKED, given=given)
     _insert(Message, OF_QUESTION, source=TALKED, given=given)
     _insert(Message, OF_REPLY, source=TALKED, given=given)
