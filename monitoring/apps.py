@@ -9,8 +9,9 @@ class MonitoringConfig(AppConfig):
         from lobby.live.reports import COUNTERS
         from lobby.live.topics import TOPICS
         from monitoring import own_data, topics
-        from monitoring.requests import count_requests
+        from monitoring.requests import count_request_seconds, count_requests
 
         COUNTERS["requests"] = count_requests
+        COUNTERS["request_seconds"] = count_request_seconds
         PARTS["monitoring"] = own_data.PART
         TOPICS["dashboard"] = topics.DASHBOARD

@@ -169,7 +169,10 @@ def _of_redis(hosts: Iterable[Host]) -> Iterator[Sample]:
     yield Sample("redis_bytes", memory["used_memory"])
     yield Sample("beat_silent_seconds", silence(beat))
     yield Sample("ws_connections", sum(report["connections"] for report in told))
-    yield Sample("requests_per_second", sum(report.get("requests", 0.0) for report in told))
+    requests = sum(report.get("requests", 0.0) for report in told)
+    yield Sample("requests_per_second", requests)
+    if requests:
+        yield Sample("request_seconds", sum(report.get("request_seconds", 0.0) for report in told) / requests)
     for name, minutes in zip(TALLIES, zip(*tallies, strict=True), strict=True):
         yield Sample(name, sum(int(number or 0) for number in minutes))
     gates = gates_of(breakers)

@@ -66,6 +66,7 @@ GAUGES = {
     "runs_reaped": "Runs taken from dead workers in the last 5 minutes.",
     "limits_hit": "Requests refused by a limit in the last 5 minutes.",
     "requests_per_second": "Requests per second of all web processes, over the last seconds.",
+    "request_seconds": "Mean seconds of a request, of all web processes, over the last seconds.",
 }
 
 

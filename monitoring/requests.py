@@ -47,3 +47,9 @@ def measure(get_response: Next) -> Next:
 def count_requests() -> float:
     """How many this process has had."""
     return sum(sample.value for metric in REQUESTS.collect() for sample in metric.samples)
+
+
+def count_request_seconds() -> float:
+    """How long they took, all together."""
+    found = (sample for metric in SECONDS.collect() for sample in metric.samples)
+    return sum(sample.value for sample in found if sample.name.endswith("_sum"))

@@ -52,6 +52,7 @@ METRICS: dict[str, Metric] = {
     "runs_reaped": Metric("runs taken from dead workers in the last 5 min", needs_redis=True),
     "limits_hit": Metric("refusals by a limit in the last 5 min", needs_redis=True),
     "requests_per_second": Metric("requests per second", needs_redis=True),
+    "request_seconds": Metric("mean duration of a request", "s", needs_redis=True),
 }
 
 # name → fields of AlertRule

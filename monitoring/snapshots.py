@@ -26,7 +26,7 @@ GAUGES = frozenset(
     {
         *("queue_runs", "queue_oldest_seconds", "runs_running", "host_up", "host_breaker_state", "workers"),
         *("debates_running", "database_connections", "database_bytes", "redis_bytes", "disk_free_ratio"),
-        *("ws_connections", "requests_per_second"),
+        *("ws_connections", "requests_per_second", "request_seconds"),
     }
 )
 TOTALS = ("queue_runs", "runs_running")  # also kept over all hosts, as charts show them

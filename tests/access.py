@@ -74,9 +74,12 @@ PAGES = {
     "account/invitations/<uuid:pk>/revoke/": Row(anonymous=302, bob=405, carol=405, alice=405),
     "welcome/<str:token>/": Row(anonymous=410, bob=302, carol=302, alice=302),  # with a token that is none
     "dashboard/": Row(anonymous=302, bob=404, carol=200, alice=404),
+    "dashboard/alerts/": Row(anonymous=302, bob=404, carol=200, alice=404),
+    "dashboard/alerts/<uuid:pk>/acknowledge/": Row(anonymous=405, bob=405, carol=405, alice=405),
     "health": Row(anonymous=503, bob=503, carol=503, alice=503),  # no worker runs in this test
     "health/live": Row(anonymous=200, bob=200, carol=200, alice=200),
     "health/ready": Row(anonymous=503, bob=503, carol=503, alice=503),
+    "health/deep": Row(anonymous=302, bob=404, carol=200, alice=404),
     "metrics": Row(anonymous=404, bob=404, carol=200, alice=404),
     "api/openapi.json": PAGE_OF_ALL,
     "api/docs": PAGE_OF_ALL,

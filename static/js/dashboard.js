@@ -1,5 +1,6 @@
 /** <lobby-dashboard>: the figures as they are right now, said on its topic every few seconds while somebody looks. */
 
+import { fragment } from "./api.js";
 import "./charts.js";
 import { live } from "./live.js";
 import { morph } from "./morph.js";
@@ -7,7 +8,10 @@ import { morph } from "./morph.js";
 class LobbyDashboard extends HTMLElement {
   connectedCallback() {
     this.#show(this.querySelector('[data-part="figures"]'));
-    live.attach(this.dataset.topic, (event) => event.html && this.#heard(event.html));
+    live.attach(this.dataset.topic, (event) => {
+      if (event.html) this.#heard(event.html);
+      if (event.type === "alerts") this.#renewAlerts();
+    });
   }
 
   disconnectedCallback() {
@@ -20,6 +24,14 @@ class LobbyDashboard extends HTMLElement {
     fresh.innerHTML = html; // rendered by our server's templates, which escape every name
     this.#show(fresh);
     morph(old, fresh);
+  }
+
+  async #renewAlerts() {
+    try {
+      this.querySelector('[data-part="alerts"]').replaceChildren(await fragment(this.dataset.alerts));
+    } catch {
+      // the next alert, or the next visit, brings them
+    }
   }
 
   /** The rows behind the figures are in the admin, where not everybody gets in who may see these. */
