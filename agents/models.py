@@ -237,6 +237,12 @@ class Run(models.Model):
             # The admin's list and the dashboard's windows, among a million
             models.Index(fields=["-queued_at"], name="run_by_age"),
             models.Index(fields=["-finished_at"], name="run_by_end"),
+            # Whose prompt goes with age (monitoring/retention.py); a failed one's stays, to be tried again
+            models.Index(
+                fields=["finished_at"],
+                condition=models.Q(finished_at__isnull=False) & ~models.Q(status="failed") & ~models.Q(messages=[]),
+                name="run_with_prompt",
+            ),
         ]
 
     def __str__(self) -> str:

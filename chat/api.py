@@ -67,7 +67,7 @@ def _change(request: AuthenticatedRequest, conversation: Conversation, change: s
 
 @router.delete("/conversations/{id}", response={204: None}, tags=["conversations"])
 def delete_conversation(request: AuthenticatedRequest, id: UUID) -> Status[None]:
-    """Into the bin, for 30 days; what is being written is stopped."""
+    """Into the bin, where it stays for LOBBY_KEEP_DELETED days; what is being written is stopped."""
     conversations.delete(_conversation(request, id))
     return Status(204, None)
 

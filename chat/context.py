@@ -92,7 +92,8 @@ def _known_scale(path: list[Message], reply: Message) -> float:
         run = message.run
         if run and run.agent_id == reply.agent_id and (run.prompt_tokens or 0) >= ENOUGH_TO_SCALE:
             messages = Run.objects.values_list("messages", flat=True).get(pk=run.pk)
-            return min(4.0, max(0.25, (run.prompt_tokens or 0) / estimate(messages)))
+            if messages:  # an old run's prompt is no longer kept
+                return min(4.0, max(0.25, (run.prompt_tokens or 0) / estimate(messages)))
     return 1.0
 
 

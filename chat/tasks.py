@@ -3,6 +3,7 @@ from uuid import UUID
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 from django.db.models.functions import Now
 
 from chat import conversations, rendering
@@ -12,7 +13,6 @@ from chat.models import UNRENDERED, Message
 log = structlog.get_logger()
 
 MOST_AT_ONCE = 100  # replies
-KEPT = timedelta(days=30)  # in the bin
 
 
 @shared_task
@@ -42,4 +42,5 @@ def ask_to_render(message_id: UUID) -> None:
 
 @shared_task
 def empty_bin() -> None:
-    conversations.forget(before=Now() - KEPT)
+    if settings.KEEP_DELETED:
+        conversations.forget(before=Now() - timedelta(days=settings.KEEP_DELETED))

@@ -163,6 +163,7 @@ CELERY_BEAT_SCHEDULE = {
     "seal-totals": {"task": "monitoring.tasks.seal_totals", "schedule": 30, "options": {"expires": 30}},
     "alerts": {"task": "monitoring.tasks.watch", "schedule": 15, "options": {"expires": 15}},
     "empty-bin": {"task": "chat.tasks.empty_bin", "schedule": 3600, "options": {"expires": 3600}},
+    "retention": {"task": "monitoring.tasks.let_go", "schedule": 3600, "options": {"expires": 3600}},
 }
 
 SITE_URL = env.address("LOBBY_URL")  # where people find us, for links in mails and webhooks; empty: no links
@@ -237,6 +238,13 @@ STORAGE_MB = env.limit("LOBBY_STORAGE_MB", 500)  # text of one's chats
 MAX_QUESTION = env.number("LOBBY_MAX_QUESTION", 500_000, least=1)  # characters of one question
 FRAMES_PER_SECOND = env.number("LOBBY_FRAMES_PER_SECOND", 40, least=5)  # what one socket may send us
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # a question of MAX_QUESTION characters, in the longest encoding
+
+# How long what is kept (monitoring/retention.py), in days; 0: for ever
+KEEP_PROMPTS = env.number("LOBBY_KEEP_PROMPTS", 30)  # of runs that ended
+KEEP_RUNS = env.number("LOBBY_KEEP_RUNS", 90)  # that belong to nothing any more
+KEEP_DELETED = env.number("LOBBY_KEEP_DELETED", 30)  # chats in the bin
+KEEP_EXPIRED = env.number("LOBBY_KEEP_EXPIRED", 90)  # API keys and invitations that no longer work
+KEEP_ALERTS = env.number("LOBBY_KEEP_ALERTS", 180)  # that were resolved, and what was sent about them
 
 # Model hosts
 OLLAMA_HOST = env.text("OLLAMA_HOST", "http://127.0.0.1:11434")

@@ -6,6 +6,7 @@ from monitoring import (
     alerts,
     beats,  # noqa: F401  (the beat's process marks its signs of life)
     notices,
+    retention,
     snapshots,
     totals,
 )
@@ -27,3 +28,8 @@ def take_snapshot() -> None:
 @shared_task
 def seal_totals() -> None:
     totals.seal()
+
+
+@shared_task
+def let_go() -> None:
+    retention.let_go()

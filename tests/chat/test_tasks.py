@@ -53,8 +53,15 @@ def test_the_bin_is_emptied_after_30_days(conversation: Conversation, days: int,
     assert (Conversation.objects.count(), Message.objects.count(), Run.objects.count()) == (left, 2 * left, 2 * left)
 
 
+def test_a_bin_that_is_kept_for_ever_is_not_emptied(conversation: Conversation, settings: Any) -> None:
+    settings.KEEP_DELETED = 0
+    Conversation.objects.update(deleted_at=Now() - timedelta(days=4000))
+    tasks.empty_bin()
+    assert Conversation.objects.get() == conversation
+
+
 def test_the_bin_is_emptied_in_as_many_steps_as_it_takes(conversation: Conversation) -> None:
     for _ in range(5):
         Conversation.objects.create(owner=conversation.owner, deleted_at=Now() - timedelta(days=40))
-    assert conversations.forget(before=Now() - tasks.KEPT, at_once=2) == 5
+    assert conversations.forget(before=Now() - timedelta(days=30), at_once=2) == 5
     assert Conversation.objects.get() == conversation
