@@ -155,7 +155,7 @@ def stage(  # noqa: PLR0913, PLR0917
 @app.command()
 def metrics(
     runs: Annotated[int, typer.Option(min=1000, help="In the table, over 90 days.")] = 1_000_000,
-    recent: Annotated[int, typer.Option(min=0, help="Ended in the last half minute.")] = 1000,
+    recent: Annotated[int, typer.Option(min=0, help="Ended since the totals were sealed.")] = 1000,
     scrapes: Annotated[int, typer.Option(min=1, help="After a first one.")] = 100,
     markdown: Markdown = False,
     as_json: Json = False,
@@ -164,7 +164,7 @@ def metrics(
     machine = figures.machine()
     token = secrets.token_urlsafe()
     os.environ["LOBBY_METRICS_TOKEN"] = token  # of the web process that is about to be started
-    with stack_or_exit(web=1, workers=1) as (stack, doing):
+    with stack_or_exit(web=1, workers=0) as (stack, doing):
         from lobby.bench.metrics import MetricsBench  # noqa: PLC0415
 
         bench = MetricsBench(stack, runs, recent, scrapes, token, doing)

@@ -119,6 +119,22 @@ def test_stage_bench_watches_a_page_to_the_end() -> None:
     assert found["DOM nodes after the first minute"] > 100
 
 
+@pytest.mark.timeout(300)
+def test_metrics_bench_scrapes_a_history_and_counts_all_of_it() -> None:
+    found = bench("metrics", "--runs", "1000", "--recent", "50", "--scrapes", "3")
+    assert found["counts"] == {"runs": 1000, "counted": 1050}  # those that ended lately had ended before
+    samples = {figure["figure"]: figure["samples"] for figure in found["figures"]}
+    assert samples == {
+        "sealing 1,000 runs at once": 1,
+        "scrape, 1,000 runs": 3,
+        "  of it totals": 3,
+        "  of it figures": 3,
+        "CPU of web and PostgreSQL per scrape": 1,
+        "the first scrape": 1,
+        "  its size": 1,
+    }
+
+
 def test_lane_could_begin_when_its_barrier_is_down_and_a_slot_is_free() -> None:
     first = [Stream("q", seat, 0, asked=0.0, first=0.1, ended=float(seat)) for seat in (1, 2)]
     third = Stream("q", 3, 0, asked=1.1, first=1.2, ended=4.0)
