@@ -16,6 +16,7 @@ from agents.errors import Refused
 from lobby.accounts import marks
 from lobby.accounts.attempts import TooManyAttempts
 from lobby.accounts.bearer import Key, Session, WrongKey
+from lobby.accounts.own_data import TooManyExports
 from lobby.live import tally
 from lobby.problems import problem
 
@@ -143,8 +144,9 @@ def forbidden(request: HttpRequest, error: PermissionDenied) -> HttpResponse:
     return problem(403, str(error) or "You may not do this.")
 
 
+@api.exception_handler(TooManyExports)
 @api.exception_handler(TooManyAttempts)
-def too_many_attempts(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:
+def too_many(request: HttpRequest, error: TooManyAttempts | TooManyExports) -> HttpResponse:
     return problem(429, str(error), retry_after=error.retry_after)
 
 

@@ -26,6 +26,7 @@ def shared(done: int = 200, **body: Any) -> Row:
 
 
 PAGE_OF_ALL = Row(anonymous=302, bob=200, carol=200, alice=200)
+POST_OF_ALL = Row(anonymous=302, bob=405, carol=405, alice=405)
 REDIRECT_OF_ALL = Row(anonymous=302, bob=302, carol=302, alice=302)
 PAGE_OF_ALICE = Row(anonymous=302, bob=404, carol=404, alice=200)
 
@@ -61,6 +62,12 @@ PAGES = {
     "password/new/<str:key>/": Row(anonymous=410, bob=410, carol=410, alice=410),  # with a key that is none
     "email/sent/": Row(anonymous=200, bob=200, carol=200, alice=200),
     "email/confirm/<str:key>/": Row(anonymous=410, bob=410, carol=410, alice=410),
+    "account/": PAGE_OF_ALL,
+    "account/keys/": PAGE_OF_ALL,
+    "account/keys/<uuid:pk>/rotate/": POST_OF_ALL,
+    "account/keys/<uuid:pk>/revoke/": POST_OF_ALL,
+    "account/data/": POST_OF_ALL,
+    "account/delete/": PAGE_OF_ALL,
     "account/confirm/": PAGE_OF_ALL,
     "account/security/": PAGE_OF_ALL,
     "account/security/second-factor/": REDIRECT_OF_ALL,  # to the page that asks for the password again
@@ -107,6 +114,7 @@ OPERATIONS = {
     "POST /api/messages/{id}/retry": owned(),
     "POST /api/messages/{id}/stop": owned(),
     "GET /api/me/keys": shared(),
+    "GET /api/me/export": shared(),
     "POST /api/me/keys": shared(201, name="A script", scopes=["read"]),
     "POST /api/me/keys/{id}/rotate": owned(201),
     "DELETE /api/me/keys/{id}": owned(204),

@@ -11,8 +11,8 @@ from ninja import Router, Schema, Status
 from ninja.errors import HttpError
 from pydantic import Field
 
-from lobby.accounts import keys, models
-from lobby.accounts.bearer import Session
+from lobby.accounts import archives, keys, models
+from lobby.accounts.bearer import Key, Session
 
 router = Router(tags=["account"], auth=Session())  # of the browser alone: a key makes no keys
 
@@ -23,7 +23,7 @@ class AuthenticatedRequest(HttpRequest):
     user: User
 
 
-class Key(Schema):
+class KeyShown(Schema):
     id: UUID
     name: str
     prefix: Annotated[str, Field(description="A key begins with `lob_` and this.")]
@@ -35,21 +35,11 @@ class Key(Schema):
 
 
 class Keys(Schema):
-    items: list[Key]
+    items: list[KeyShown]
 
 
-class NewKey(Key):
+class NewKey(KeyShown):
     key: Annotated[str, Field(description="Shown this once.")]
-
-
-class KeyAsked(Schema):
-    name: Annotated[str, Field(min_length=1, max_length=80)]
-    scopes: Annotated[list[Scope], Field(min_length=1)]
-    days: Annotated[int | None, Field(ge=1, le=keys.LONGEST_DAYS, description="Until it expires; null: never.")] = 365
-
-
-class Rotation(Schema):
-    overlap_hours: Annotated[int, Field(ge=0, le=24 * 30, description="How long the old key works on.")] = 24
 
 
 @router.get("/keys", response=Keys)
@@ -85,9 +75,15 @@ def revoke_key(request: AuthenticatedRequest, id: UUID) -> Status[None]:
     return Status(204, None)
 
 
+@router.get("/export", auth=[Key(), Session()])
+def export_my_data(request: AuthenticatedRequest) -> Any:
+    """All that is kept about you, as a ZIP archive of JSON and Markdown."""
+    return archives.send(request, request.user)
+
+
 def _mine(request: AuthenticatedRequest, id: UUID) -> models.ApiKey:
     return get_object_or_404(models.ApiKey, pk=id, user=request.user)
 
 
 def _shown(row: models.ApiKey, key: str) -> dict[str, Any]:
-    return {**Key.from_orm(row).dict(), "key": key}
+    return {**KeyShown.from_orm(row).dict(), "key": key}

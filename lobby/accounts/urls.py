@@ -1,6 +1,6 @@
 from django.urls import path
 
-from lobby.accounts import security_views, views
+from lobby.accounts import account_views, security_views, views
 
 urlpatterns = [
     path("sign-in/", views.SignIn.as_view(), name="sign-in"),
@@ -18,6 +18,12 @@ urlpatterns = [
     path("email/sent/", views.look_into_mail, name="look-into-mail"),
     path("email/confirm/<str:key>/", views.confirm_email, name="confirm-email"),
     path("welcome/<str:token>/", views.welcome, name="welcome"),
+    path("account/", account_views.account, name="account"),
+    path("account/keys/", account_views.my_keys, name="keys"),
+    path("account/keys/<uuid:pk>/rotate/", account_views.rotate_key, name="rotate-key"),
+    path("account/keys/<uuid:pk>/revoke/", account_views.revoke_key, name="revoke-key"),
+    path("account/data/", account_views.my_data, name="export"),
+    path("account/delete/", account_views.delete, name="delete-account"),
     path("account/confirm/", security_views.confirm, name="confirm"),
     path("account/security/", security_views.security, name="security"),
     path("account/security/second-factor/", security_views.turn_on, name="second-factor"),

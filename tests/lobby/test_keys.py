@@ -175,7 +175,7 @@ def test_every_operation_takes_a_scope_that_there_is() -> None:
     nouns = {noun_of(path) for path in paths}
 
     assert nouns <= SCOPES_OF.keys(), "say in lobby/accounts/bearer.py what scope these take"
-    assert SCOPES_OF.keys() - nouns <= {"topics", "me"}  # the event stream is no operation of django-ninja
+    assert SCOPES_OF.keys() - nouns == {"topics"}  # the event stream is no operation of django-ninja
     assert {scope for pair in SCOPES_OF.values() for scope in pair if scope} == set(SCOPES)
 
 
