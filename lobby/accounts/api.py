@@ -42,6 +42,16 @@ class NewKey(KeyShown):
     key: Annotated[str, Field(description="Shown this once.")]
 
 
+class KeyAsked(Schema):
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    scopes: Annotated[list[Scope], Field(min_length=1)]
+    days: Annotated[int | None, Field(ge=1, le=keys.LONGEST_DAYS, description="Until it expires; null: never.")] = 365
+
+
+class Rotation(Schema):
+    overlap_hours: Annotated[int, Field(ge=0, le=24 * 30, description="How long the old key works on.")] = 24
+
+
 @router.get("/keys", response=Keys)
 def list_keys(request: AuthenticatedRequest) -> dict[str, Any]:
     """Yours, the newest first; revoked ones too."""
