@@ -16,6 +16,7 @@ from agents.presence import look
 from chat import context, conversations
 from chat.models import Conversation, Message
 from chat.shown import Thread, agents_for, listed, one
+from lobby.accounts.standing import nearest
 from lobby.ids import as_uuid
 
 RECENT = 8
@@ -58,7 +59,12 @@ def conversation(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _page(request: HttpRequest, **about: Any) -> HttpResponse:
-    return render(request, "chat/conversation.html", listed(request.user) | {"limit": settings.MAX_QUESTION} | about)
+    return render(request, "chat/conversation.html", listed(request.user) | _room(request) | about)
+
+
+def _room(request: HttpRequest) -> dict[str, Any]:
+    """What the composer says of limits before they are met."""
+    return {"limit": settings.MAX_QUESTION, "near": nearest(request.user.pk)}  # type: ignore[arg-type]
 
 
 @require_safe

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from lobby.accounts import archives, keys, models
 from lobby.accounts.bearer import Key, Session
+from lobby.accounts.standing import standings
 
 router = Router(tags=["account"], auth=Session())  # of the browser alone: a key makes no keys
 
@@ -40,6 +41,30 @@ class Keys(Schema):
 
 class NewKey(KeyShown):
     key: Annotated[str, Field(description="Shown this once.")]
+
+
+class Share(Schema):
+    limit: int
+    used: int
+    remaining: int
+
+
+class Limit(Schema):
+    """One kind of limit."""
+
+    kind: str
+    label: str
+    unit: Annotated[str, Field(description="bytes; empty: what the label counts.")]
+    limit: Annotated[int | None, Field(description="None: no limit.")]
+    used: Annotated[int | None, Field(description="None: it is the size of one thing.")]
+    remaining: Annotated[int | None, Field(description="What your limit, and that of all users together, leave.")]
+    percent: int | None
+    resets_at: Annotated[datetime | None, Field(description="When some of it is free again by itself.")]
+    everybody: Annotated[Share | None, Field(description="Of all users together, where there is such a limit.")]
+
+
+class Limits(Schema):
+    items: list[Limit]
 
 
 class KeyAsked(Schema):
@@ -89,6 +114,12 @@ def revoke_key(request: AuthenticatedRequest, id: UUID) -> Status[None]:
 def export_my_data(request: AuthenticatedRequest) -> Any:
     """All that is kept about you, as a ZIP archive of JSON and Markdown."""
     return archives.send(request, request.user)
+
+
+@router.get("/limits", response=Limits, auth=[Key(), Session()])
+def list_my_limits(request: AuthenticatedRequest) -> dict[str, Any]:
+    """What you may use, and what of it you have used."""
+    return {"items": standings(request.user.pk)}
 
 
 def _mine(request: AuthenticatedRequest, id: UUID) -> models.ApiKey:

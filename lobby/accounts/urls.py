@@ -1,6 +1,6 @@
 from django.urls import path
 
-from lobby.accounts import account_views, security_views, views
+from lobby.accounts import account_views, security_views, use_views, views
 
 urlpatterns = [
     path("sign-in/", views.SignIn.as_view(), name="sign-in"),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("account/keys/", account_views.my_keys, name="keys"),
     path("account/keys/<uuid:pk>/rotate/", account_views.rotate_key, name="rotate-key"),
     path("account/keys/<uuid:pk>/revoke/", account_views.revoke_key, name="revoke-key"),
+    path("account/use/", use_views.use, name="use"),
     path("account/data/", account_views.my_data, name="export"),
     path("account/delete/", account_views.delete, name="delete-account"),
     path("account/confirm/", security_views.confirm, name="confirm"),

@@ -9,6 +9,7 @@ import "./sidebar.js";
 import "./composer.js";
 import "./reply.js";
 import "./thread.js";
+import "./use.js";
 import { localTimes } from "./words.js";
 
 localTimes(document);
