@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agents.models import Run
 from lobby.accounts.models import Limit
+from lobby.accounts.standing import standings
 from lobby.site import RecordedAdmin
 
 admin.site.unregister([User, Group])
@@ -176,6 +177,7 @@ class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
 
     @admin.display(description="has used")
     def use(self, user: User) -> SafeString:
+        """How much there is of this user, and how far the limits are used."""
         recent = Run.objects.filter(owner=user, queued_at__gt=Now() - timedelta(days=30)).order_by()
         of_a_day = Count("pk", filter=Q(queued_at__gt=Now() - timedelta(days=1)))
         runs = recent.aggregate(month=Count("pk"), day=of_a_day)
@@ -185,7 +187,12 @@ class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
             ("runs in 24 hours", runs["day"]),
             ("runs in 30 days", runs["month"]),
         ]
-        return format_html_join(", ", "{} {}", ((f"{number:,}", name) for name, number in counts))
+        shares = [(each.label, each.share) for each in standings(user.pk) if each.share]
+        lines = [
+            *(f"{number:,} {name}" for name, number in counts),
+            *(f"{label}: {share.used:,} of {share.limit:,} ({share.percent} %)" for label, share in shares),
+        ]
+        return format_html_join("", "{}<br>", ((line,) for line in lines))
 
 
 @admin.register(Group)

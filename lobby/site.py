@@ -103,6 +103,7 @@ class LobbyAdmin(ModelAdmin):  # type: ignore[misc]
     """Of any table, however long: nothing is counted, sorted or looked through that no index carries."""
 
     paginator = Pages
+    list_per_page = list_max_show_all = 50
     show_full_result_count = False
     compressed_fields = True
     warn_unsaved_form = True

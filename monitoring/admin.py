@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
+from unfold.widgets import UnfoldAdminSelectWidget
 
+from lobby import audit
 from lobby.site import ReadOnlyAdmin, RecordedAdmin, labelled
-from monitoring import alerts
+from monitoring import alerts, notices, rules
 from monitoring.models import Alert, AlertRule, AuditEvent, Notification, Receiver
 
 SEVERITIES = {"info": "info", "warning": "warning", "critical": "danger"}
@@ -23,10 +25,18 @@ class AlertRuleAdmin(RecordedAdmin):
     fields = ["name", ("metric", "comparison", "bound"), ("for_seconds", "severity", "is_enabled"), "advice"]
     actions = ["enable", "disable"]
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "metric":
+            known = [(name, f"{name}: {metric.words}") for name, metric in rules.METRICS.items()]
+            options["widget"] = UnfoldAdminSelectWidget(choices=known)
+        return super().formfield_for_dbfield(db_field, request, **options)
+
     @admin.display(description="raised when")
     def when(self, rule: AlertRule) -> str:
+        metric = rules.METRICS.get(rule.metric)
+        words, bound = (metric.words, metric.show(rule.bound)) if metric else (rule.metric, f"{rule.bound:g}")
         lasting = f" for {rule.for_seconds} s" if rule.for_seconds else ""
-        return f"{rule.metric} {rule.get_comparison_display()} {rule.bound:g}{lasting}"
+        return f"{words} {rule.get_comparison_display()} {bound}{lasting}"
 
     @admin.action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
@@ -104,6 +114,32 @@ class ReceiverAdmin(RecordedAdmin):
     list_filter = ["kind", "is_enabled", "least_severity"]
     search_fields = ["address"]
     fields = [("kind", "address"), ("least_severity", "is_enabled")]
+    actions = ["send_test", "renew_secret"]
+
+    def save_model(self, request: HttpRequest, obj: Receiver, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if obj.kind == Receiver.Kind.WEBHOOK and not obj.secret:
+            self._tell_secret(request, obj)
+
+    @admin.action(description="Send a test message", permissions=["change"])
+    def send_test(self, request: HttpRequest, queryset: QuerySet[Receiver]) -> None:
+        for receiver in queryset:
+            try:
+                notices.send_test(receiver)
+            except notices.NotSent as error:
+                self.message_user(request, f"{receiver}: not sent. {error}", messages.ERROR)
+            else:
+                self.message_user(request, f"{receiver}: sent.", messages.SUCCESS)
+
+    @admin.action(description="Make a new secret for a webhook", permissions=["change"])
+    def renew_secret(self, request: HttpRequest, queryset: QuerySet[Receiver]) -> None:
+        for receiver in queryset.filter(kind=Receiver.Kind.WEBHOOK):
+            audit.record("receiver.secret_renewed", request=request, subject=receiver)
+            self._tell_secret(request, receiver)
+
+    def _tell_secret(self, request: HttpRequest, receiver: Receiver) -> None:
+        words = f"{receiver} is signed for with the secret {notices.new_secret(receiver)}: it is not shown again."
+        self.message_user(request, words, messages.WARNING)
 
 
 @admin.register(AuditEvent)

@@ -2,16 +2,21 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminIntegerFieldWidget
 
-from lobby.accounts import keys
+from lobby import audit
+from lobby.accounts import invitations, keys
 from lobby.accounts.models import ApiKey, Invitation, Limit
 from lobby.site import FoundByOwner, ReadOnlyAdmin, RecordedAdmin, labelled
 
 KEY_STATES = {"works": "success", "expired": "warning", "revoked": "danger"}
+LONGEST_DAYS = 365
 INVITATION_STATES = {"open": "info", "used": "success", "expired": "warning"}
 
 
@@ -52,17 +57,43 @@ class ApiKeyAdmin(FoundByOwner, ReadOnlyAdmin):
         self.message_user(request, f"Revoked: {revoked}. They open nothing any more.")
 
 
+class InviteForm(forms.ModelForm):  # type: ignore[type-arg]
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=LONGEST_DAYS,
+        initial=7,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        help_text="For how many days the link opens.",
+    )
+
+    class Meta:
+        model = Invitation
+        fields = ["email", "groups"]
+
+
 @admin.register(Invitation)
 class InvitationAdmin(RecordedAdmin):
-    """Deleting one that was not used takes it back."""
+    """The link is said once, when the invitation is made: only its digest is kept."""
 
+    form = InviteForm
     list_display = ["__str__", "state", "invited_by", "created_at", "expires_at", "used_by", "used_at"]
     list_select_related = ["invited_by", "used_by"]
     list_filter = ["created_at", "used_at"]
     search_fields = ["email"]
     sortable_by = ["created_at"]
-    fields = ["email", "groups", "expires_at", "state", "invited_by", "created_at", "used_by", "used_at"]
-    readonly_fields = ["state", "invited_by", "created_at", "used_by", "used_at"]
+    actions = ["revoke"]
+    shown = ["email", "groups", "state", "invited_by", "created_at", "expires_at", "used_by", "used_at"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return self.shown if obj else ["email", "groups", "days"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return self.shown if obj else []
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        options["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
+        options["queryset"] = invitations.groups_of(request.user)
+        return super().formfield_for_manytomany(db_field, request, **options)
 
     @labelled("state", INVITATION_STATES)
     def state(self, invitation: Invitation) -> str:
@@ -70,11 +101,30 @@ class InvitationAdmin(RecordedAdmin):
             return "used"
         return "expired" if invitation.expires_at <= timezone.now() else "open"
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        data = form.cleaned_data
+        path = invitations.invite(request.user, email=data["email"], groups=data["groups"], days=data["days"])
+        made = invitations.find(path.rstrip("/").rpartition("/")[2])
+        obj.pk, obj._state.adding = made.pk if made else None, False
+        obj.refresh_from_db()
+        words = "Pass this link on now, it is not shown again: {}"
+        self.message_user(request, format_html(words, request.build_absolute_uri(path)), messages.WARNING)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.delete_invitation")
+
+    @admin.action(description="Take back: the link opens nothing any more", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        taken = [row for row in queryset if invitations.revoke(row.pk)]
+        for row in taken:
+            audit.record("invitation.revoked", request=request, subject=row)
+        self.message_user(request, f"Taken back: {len(taken)}. Used or over already: {len(queryset) - len(taken)}.")
 
 
 @admin.register(Limit)

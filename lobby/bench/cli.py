@@ -81,6 +81,24 @@ def dashboard(
     report(bench.figures, machine=machine, counts={}, markdown=markdown, as_json=as_json)
 
 
+@app.command(name="admin")
+def admin_lists(
+    rows: Annotated[int, typer.Option(min=1000, help="In each table that can grow.")] = 100_000,
+    runs: Annotated[int, typer.Option(min=1000, help="In the table of runs.")] = 1_000_000,
+    times: Annotated[int, typer.Option(min=1, help="Each page is asked for so often.")] = 5,
+    markdown: Markdown = False,
+    as_json: Json = False,
+) -> None:
+    """Server time and statements of every list page of the admin. Takes some three minutes, most of them for rows."""
+    machine = figures.machine()
+    with stack_or_exit(web=0, workers=0) as (_, doing):
+        from lobby.bench.admin import AdminBench  # noqa: PLC0415
+
+        bench = AdminBench(rows, runs, times, doing=doing)
+        bench.run()
+    report(bench.figures, machine=machine, counts={}, markdown=markdown, as_json=as_json)
+
+
 @app.command()
 def chaos(  # noqa: PLR0913, PLR0917
     kills: Annotated[int, typer.Option(min=1, help="Kills, reloads and cuts; freezes and restarts on top.")] = 200,
