@@ -12,6 +12,7 @@ from rich.console import Console
 from lobby.backup.cli import backup, restore
 from lobby.bench.cli import app as bench
 from lobby.config import config
+from lobby.doctor import doctor
 from lobby.embedded.child import StartFailed, end_leftovers
 from lobby.embedded.home import AlreadyRunning, home_of, locked, open_home
 from lobby.embedded.supervisor import interrupted_by_signals
@@ -27,6 +28,7 @@ app.command()(demo_data)
 app.command()(backup)
 app.command()(restore)
 app.command()(config)
+app.command()(doctor)
 console = Console(highlight=False, markup=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 

@@ -8,9 +8,8 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
@@ -18,22 +17,12 @@ from redis.exceptions import RedisError
 
 from agents.models import Host
 from lobby import aside
+from lobby.findings import Finding, State, graded
 from lobby.live.connections import sync_redis
 from monitoring.baseline import compare
 from monitoring.beats import LAST_BEAT, silence
 
 DEADLINE = 2.5  # seconds for all of it
-
-State = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    name: str
-    state: State
-    words: str
-    advice: str = ""  # where something is wrong
-
 
 Part = Callable[[], Iterable[Finding]]
 
@@ -43,11 +32,6 @@ def look(parts: dict[str, Part] | None = None) -> list[Finding]:
     deadline = time.monotonic() + DEADLINE
     asked = {name: aside.begin(partial(_ask, part)) for name, part in (parts or PARTS).items()}
     return [finding for name, future in asked.items() for finding in _told(name, future, deadline=deadline)]
-
-
-def worst(findings: Iterable[Finding]) -> State:
-    states = {finding.state for finding in findings}
-    return "fail" if "fail" in states else "warn" if "warn" in states else "ok"
 
 
 def _ask(part: Part) -> list[Finding]:
@@ -67,13 +51,6 @@ def _told(name: str, future: Future[list[Finding]], *, deadline: float) -> Seque
         return [
             Finding(name, "fail", f"not reached: {words}", "Start it, or correct its address (docs/configuration.md).")
         ]
-
-
-def graded(value: float, *, warn: float, fail: float) -> State:
-    """The higher the worse; where `fail` is below `warn`, the lower the worse."""
-    if fail < warn:
-        value, warn, fail = -value, -warn, -fail
-    return "fail" if value >= fail else "warn" if value >= warn else "ok"
 
 
 def disk() -> Iterator[Finding]:

@@ -18,7 +18,7 @@ import redis
 from django.apps import apps
 from django.conf import settings
 from django.db import Error, ProgrammingError, connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -121,7 +121,7 @@ def _database_answers() -> None:
         cursor.execute("SELECT 1")
 
 
-def _migrations_are_applied() -> None:
+def check_migrations() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT app, name FROM django_migrations")
         missing = migrations_on_disk() - set(cursor.fetchall())
@@ -141,12 +141,20 @@ def _worker_is_seen() -> None:
         raise Unwell(f"No worker was seen in the last {WORKER_SILENCE.seconds} s.")
 
 
+def hosts_in_use() -> list[str]:
+    """The addresses of the hosts that take something new."""
+    return list(_hosts().values_list("base_url", flat=True))
+
+
+def _hosts() -> QuerySet[Host]:
+    return Host.objects.enabled().filter(is_draining=False)
+
+
 def _host_answers() -> None:
-    lately = Q(probed_at__gt=Now() - PROBE_SILENCE)
-    hosts = Host.objects.enabled().filter(is_draining=False)
+    lately, hosts = Q(probed_at__gt=Now() - PROBE_SILENCE), _hosts()
     if hosts.filter(lately, state=Host.State.UP).exists():
         return
-    addresses = list(hosts.values_list("base_url", flat=True))
+    addresses = hosts_in_use()
     not_asked = list(hosts.exclude(lately).values_list("base_url", flat=True))
     connection.close()  # not held while somebody else is waited for
     if not addresses:
@@ -200,7 +208,7 @@ def _redis_answers() -> None:
 LINES = (
     Line(
         database=_database_answers,
-        migrations=_migrations_are_applied,
+        migrations=check_migrations,
         worker=_worker_is_seen,
         host=_host_answers,
         late=f"No answer within {DEADLINE:g} s.",

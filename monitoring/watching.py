@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from lobby.findings import worst
 from monitoring import alerts, condition
 from monitoring.models import Alert
 from monitoring.topics import may_see
@@ -44,5 +45,5 @@ def deep(request: HttpRequest) -> HttpResponse:
     findings, now = condition.look(), timezone.now()
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         told = [asdict(finding) for finding in findings]
-        return JsonResponse({"at": now, "state": condition.worst(findings), "findings": told})
+        return JsonResponse({"at": now, "state": worst(findings), "findings": told})
     return render(request, "monitoring/condition.html", {"findings": findings, "at": now})

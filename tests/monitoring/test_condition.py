@@ -8,8 +8,8 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from agents.models import Host, Worker
+from lobby.findings import Finding, graded, worst
 from monitoring import alerts, beats, condition
-from monitoring.condition import Finding
 from monitoring.figures import Sample
 from monitoring.models import Alert, AlertRule, Notification, Receiver, Snapshot
 from tests.conftest import RedisServer
@@ -34,7 +34,7 @@ def found(part: condition.Part) -> dict[str, tuple[str, str]]:
     ],
 )
 def test_grades_go_up_or_down(value: float, warn: float, fail: float, expected: str) -> None:
-    assert condition.graded(value, warn=warn, fail=fail) == expected
+    assert graded(value, warn=warn, fail=fail) == expected
 
 
 def test_database_tells_of_connections_transactions_clock_and_queue() -> None:
@@ -155,7 +155,7 @@ def test_what_hangs_or_is_away_holds_up_nobody() -> None:
         ("two", "fail", "not reached: connection refused"),
         ("three", "ok", "here"),
     ]
-    assert condition.worst(told) == "fail"
+    assert worst(told) == "fail"
 
 
 @pytest.mark.django_db(transaction=True)
