@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from pytest_django import DjangoDbBlocker
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -172,6 +173,23 @@ def test_socket_closes_when_its_session_ends(web: Child, alice: User) -> None:
             page.until(lambda _: False)
     assert closing.value.rcvd is not None
     assert closing.value.rcvd.code == 4000
+
+
+def test_socket_closes_in_the_browser_that_was_signed_out_from_another(web: Child, alice: User) -> None:
+    here, there = Client(), Client()
+    for browser in (here, there):
+        browser.force_login(alice)
+    with socket(web.url, session=str(there.session.session_key)) as page:
+        page.until(is_event("snapshot"))
+        here.post("/account/sessions/", {"end": "others"})
+        with pytest.raises(ConnectionClosed) as closing:
+            page.until(lambda _: False)
+    assert closing.value.rcvd is not None
+    assert closing.value.rcvd.code == 4000
+    with socket(web.url, session=str(there.session.session_key)) as page, pytest.raises(ConnectionClosed):
+        page.receive()
+    with socket(web.url, session=str(here.session.session_key)) as page:
+        page.until(is_event("snapshot"))
 
 
 def test_slow_reader_is_sent_a_fresh_snapshot_and_misses_nothing_after_it(web: Child, alice: User) -> None:

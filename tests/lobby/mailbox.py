@@ -39,7 +39,7 @@ class Mailbox:
     def commit(self) -> None:
         """A test is one transaction: what waits for its end is done now."""
         waiting, connection.run_on_commit = connection.run_on_commit, []
-        for _, work, _ in waiting:
+        for _, work, *_ in waiting:
             work()
 
 

@@ -137,7 +137,7 @@ def test_admin_sends_one_by_mail(client: Client, mails: Mailbox) -> None:  # noq
     page = client.post(PAGE, {"days": "7", "email": "eve@example.org", "is_mailed": "on"})
 
     mail = mails.wait()
-    path = re.findall(r"/sign-up/[\w-]+/", mail.body)[0]
+    path = re.findall(r"/sign-up/[\w-]+/", str(mail.body))[0]
     assert (mail.to, mail.subject) == (["eve@example.org"], "You are invited to Agent Lobby")
     assert b"on its way to eve@example.org" in page.content
     assert Client().get(path).status_code == HTTPStatus.OK
