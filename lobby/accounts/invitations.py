@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from lobby.accounts.models import Invitation
+from lobby.accounts.permissions import EVERYBODY
 
 SALT = "lobby.accounts.invitations"
 PERMISSION = "accounts.add_invitation"
@@ -55,7 +56,7 @@ def revoke(pk: Any) -> bool:
 def groups_of(inviter: Any) -> QuerySet[Group]:
     """Those that somebody may invite into: nobody hands out more than he has."""
     groups: QuerySet[Group] = Group.objects.all() if inviter.is_superuser else inviter.groups.all()
-    return groups
+    return groups.exclude(name=EVERYBODY)
 
 
 def may_invite(user: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The one-time link that lets the first admin in, as `lobby up` prints it.
+"""The one-time link that lets the first admin in, as `lobby up` prints it; or anybody, if an admin makes him one.
 
 A link is a signed statement of who may sign in, for as long as that account is as it was when the link was made: its
 password and the time of its last sign-in are part of what is signed. So the first use, any other sign-in and any new
