@@ -92,7 +92,7 @@ class AgentAdmin(RecordedAdmin):
 
     def has_clone_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Under a name of its own: of one with a dot a check asks the database, which a new one could not answer."""
-        return self.has_add_permission(request)
+        return bool(self.has_add_permission(request))
 
     @button("Save and clone", permission="clone")
     def save_and_clone(self, request: HttpRequest, obj: Agent) -> None:
