@@ -19,9 +19,14 @@ def record(
     subject: Model | None = None,
     **detail: Any,
 ) -> None:
-    """Add one row. `action` is `<noun>.<what happened>`; the actor is, if not given, the request's user."""
+    """Add one row. `action` is `<noun>.<what happened>`; the actor is, if not given, the request's user.
+
+    What was done with an API key says so: `key` is its prefix.
+    """
     actor = actor or getattr(request, "user", None)
     named = actor is not None and actor.is_authenticated
+    if key := getattr(getattr(request, "auth", None), "prefix", None):
+        detail["key"] = key
     apps.get_model("monitoring", "AuditEvent").objects.create(
         action=action,
         actor_id=actor.pk if named else None,

@@ -1,10 +1,13 @@
+from datetime import date, datetime
 from typing import Any
 
 from django.http import Http404, HttpRequest
 from django.utils.timezone import now
-from ninja import Field, Router, Schema
+from ninja import Field, Query, Router, Schema
 
-from monitoring import figures, history
+from agents.pages import page
+from agents.schemas import Place
+from monitoring import figures, history, trail, trail_views
 from monitoring.topics import may_see
 
 router = Router(tags=["monitoring"])
@@ -44,6 +47,51 @@ def get_history(request: HttpRequest, span: history.Span = "24h") -> history.His
     """What the charts show: a day in steps of five minutes, or a month in steps of two hours."""
     _check(request)
     return history.read(span)
+
+
+class AuditRow(Schema):
+    id: int
+    at: datetime
+    action: str
+    actor_id: int | None
+    actor_name: str
+    subject_kind: str
+    subject_id: str
+    address: str | None
+    detail: dict[str, Any]
+
+
+class AuditRows(Schema):
+    items: list[AuditRow]
+    next: str | None
+
+
+class AuditFilter(Schema):
+    actor: str = Field("", max_length=150, description="A user name.")
+    action: str = Field("", max_length=60, description="Or its beginning: `agent`.")
+    kind: str = Field("", max_length=80, description="Of the object, as in `agents.agent`.")
+    subject: str = Field("", max_length=80, description="The object's id.")
+    since: date | None = Field(None, description="A day, UTC.")
+    until: date | None = Field(None, description="A day, UTC; that day too.")
+    q: str = Field("", max_length=200, description="Anywhere in the row.")
+
+
+@router.get("/audit", response=AuditRows)
+def list_audit(request: HttpRequest, filters: Query[AuditFilter], place: Query[Place]) -> dict[str, Any]:
+    """The audit trail, the newest first, for whoever may read it."""
+    trail_views.check(request)
+    return page(trail.rows(_asked(filters)), by=("id",), cursor=place.cursor, size=place.size)
+
+
+@router.get("/audit/export")
+def export_audit(request: HttpRequest, filters: Query[AuditFilter], form: trail.Form = "jsonl") -> Any:
+    """The same as a file; that it was taken out is recorded."""
+    trail_views.check(request)
+    return trail_views.send(request, _asked(filters), form=form)
+
+
+def _asked(filters: AuditFilter) -> trail.Asked:
+    return trail.Asked(**filters.dict())
 
 
 def _check(request: HttpRequest) -> None:

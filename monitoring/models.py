@@ -47,7 +47,10 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["-at"]
-        indexes = [models.Index(fields=["subject_kind", "subject_id"], name="audit_of_subject")]
+        indexes = [
+            models.Index(fields=["subject_kind", "subject_id"], name="audit_of_subject"),
+            models.Index(fields=["actor_name", "-id"], name="audit_of_actor"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} by {self.actor_name or 'nobody'}"

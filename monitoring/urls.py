@@ -1,8 +1,10 @@
 from django.urls import path
 
-from monitoring import probes, views, watching
+from monitoring import probes, trail_views, views, watching
 
 urlpatterns = [
+    path("audit/", trail_views.audit_trail, name="audit"),
+    path("audit/export/", trail_views.export_audit, name="audit-export"),
     path("dashboard/", views.dashboard, name="dashboard"),
     path("dashboard/alerts/", watching.open_alerts, name="alerts"),
     path("dashboard/alerts/<uuid:pk>/acknowledge/", watching.acknowledge, name="alert-acknowledge"),

@@ -81,6 +81,8 @@ PAGES = {
     "account/invitations/": Row(anonymous=302, bob=404, carol=200, alice=404),
     "account/invitations/<uuid:pk>/revoke/": Row(anonymous=302, bob=405, carol=405, alice=405),
     "welcome/<str:token>/": Row(anonymous=410, bob=302, carol=302, alice=302),  # with a token that is none
+    "audit/": Row(anonymous=302, bob=404, carol=200, alice=404),
+    "audit/export/": Row(anonymous=405, bob=405, carol=405, alice=405),
     "dashboard/": Row(anonymous=302, bob=404, carol=200, alice=404),
     "dashboard/alerts/": Row(anonymous=302, bob=404, carol=200, alice=404),
     "dashboard/alerts/<uuid:pk>/acknowledge/": Row(anonymous=405, bob=405, carol=405, alice=405),
@@ -138,6 +140,8 @@ OPERATIONS = {
     "DELETE /api/debates/{id}/share": owned(204),
     "GET /api/debates/{id}/events": owned(),
     "GET /api/debates/{id}/export": owned(),
+    "GET /api/audit": Row(anonymous=401, bob=404, carol=200, alice=404),
+    "GET /api/audit/export": Row(anonymous=401, bob=404, carol=200, alice=404),
     "GET /api/dashboard": Row(anonymous=401, bob=404, carol=200, alice=404),
     "GET /api/dashboard/history": Row(anonymous=401, bob=404, carol=200, alice=404),
 }

@@ -29,6 +29,7 @@ SCOPES_OF: dict[str, tuple[str | None, str | None]] = {
     "debates": ("read", "debate"),
     "topics": ("read", None),
     "dashboard": ("admin", "admin"),
+    "audit": ("admin", "admin"),
     "me": ("read", None),
     "me/keys": (None, None),  # a key makes no keys
 }
