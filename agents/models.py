@@ -237,6 +237,13 @@ class Run(models.Model):
             # The admin's list and the dashboard's windows, among a million
             models.Index(fields=["-queued_at"], name="run_by_age"),
             models.Index(fields=["-finished_at"], name="run_by_end"),
+            # The few that went wrong among them
+            models.Index(
+                fields=["status", "-queued_at"],
+                condition=models.Q(status__in=["failed", "interrupted", "cancelled"]),
+                name="run_unwell",
+            ),
+            models.Index(fields=["error_kind", "-queued_at"], condition=~models.Q(error_kind=""), name="run_by_error"),
             # Whose prompt goes with age (monitoring/retention.py); a failed one's stays, to be tried again
             models.Index(
                 fields=["finished_at"],

@@ -44,6 +44,7 @@ class Conversation(models.Model):
         ordering = ["-is_pinned", "-updated_at"]
         indexes = [
             models.Index(fields=["owner", "-is_pinned", "-updated_at"], name="conversation_list"),
+            models.Index(fields=["-updated_at"], name="conversation_by_use"),  # the admin's list
             models.Index(fields=["created_at"], name="conversation_by_age"),  # how many are begun, for the metrics
             # What all chats of an owner hold is asked with every question
             models.Index(

@@ -66,6 +66,7 @@ class Debate(models.Model):
         constraints = [models.UniqueConstraint(fields=["owner", "request_key"], name="one_debate_per_request")]
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="debate_list"),
+            models.Index(fields=["-created_at"], name="debate_by_age"),  # the admin's list
             models.Index(fields=["created_at"], condition=models.Q(status="running"), name="debate_running"),
             models.Index(fields=["-ended_at"], name="debate_by_end"),  # the dashboard's last day
         ]

@@ -142,6 +142,7 @@ class Alert(models.Model):
 
     class Meta:
         ordering = ["-since"]
+        indexes = [models.Index(fields=["-since"], name="alert_by_age")]
         constraints = [
             models.UniqueConstraint(
                 fields=["rule", "subject"], condition=models.Q(resolved_at__isnull=True), name="one_open_alert"

@@ -39,6 +39,7 @@ class ApiKey(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [models.Index(fields=["-created_at"], name="key_by_age")]
 
     def __str__(self) -> str:
         return f"{self.name} (lob_{self.prefix}…)"
@@ -63,6 +64,7 @@ class Invitation(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [models.Index(fields=["-created_at"], name="invitation_by_age")]
 
     def __str__(self) -> str:
         return self.email or "an invitation"
