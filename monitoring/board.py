@@ -88,6 +88,7 @@ def look() -> Board:
             list(_hosts(figures)),
             "No model host. An admin adds one under Admin → Model hosts.",
         ),
+        Panel("stores", "Database, Redis and this machine", ("What", "Value"), list(_stores(figures))),
         Panel("states", "Runs by state", ("State", "Now", "Last minute", "24 hours"), list(_states(figures))),
         Panel(
             "workers",
@@ -98,7 +99,6 @@ def look() -> Board:
         ),
         Panel("failures", "Failures, last 5 minutes", ("Kind", "Runs"), list(_failures(figures, at)), "None."),
         Panel("labels", "Debates ended, last 24 hours", ("Label", "Debates"), list(_labels(figures, at))),
-        Panel("stores", "Database, Redis and this machine", ("What", "Value"), list(_stores(figures))),
     ]
     return Board(at=at, samples=samples, tiles=list(_tiles(figures, at)), panels=panels)
 
@@ -184,7 +184,7 @@ def _states(figures: Figures) -> Iterable[Line]:
             continue
         minute, whole_day = figures.get("runs_finished", status) or 0, day.get(f"runs_finished:{status}", 0)
         yield Line(status.label, ["", f"{minute:,.0f}", f"{whole_day:,.0f}"], href)
-    yield Line("all that are kept", ["", "", f"about {max(0, day['rows']):,.0f}"], rows_of("agents.run"))
+    yield Line("all kept", ["", "", f"≈ {max(0, day['rows']):,.0f}"], rows_of("agents.run"))
 
 
 def _hosts(figures: Figures) -> Iterable[Line]:

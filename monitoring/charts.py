@@ -16,7 +16,8 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Chart:
     """`per`: a counter is shown as what came in so many seconds; 0: as it is kept. `prefix`: every series that begins
-    so is a line, named by the rest. `scale`: what the values are divided by."""
+    so is a line, named by the rest. `scale`: what the values are divided by. `coarse`: what is rare is counted in each
+    hour of a day and on each day of a month; the unit is that then."""
 
     key: str
     title: str
@@ -25,6 +26,7 @@ class Chart:
     prefix: str = ""
     per: int = 0
     scale: float = 1
+    coarse: bool = False
 
     @property
     def as_json(self) -> str:
@@ -49,8 +51,8 @@ CHARTS = (
     Chart("first-token", "First token", "seconds", FIRST_TOKEN),
     Chart("line", "Running and in line", "runs", UNFINISHED),
     Chart("tokens", "Tokens", "per second", TOKENS, per=1),
-    Chart("failures", "Failures by kind", "per hour", prefix="run_failures:", per=3600),
-    Chart("labels", "Debates ended, by label", "per hour", prefix="debates_ended:", per=3600),
+    Chart("failures", "Failures by kind", "runs", prefix="run_failures:", coarse=True),
+    Chart("labels", "Debates ended, by label", "debates", prefix="debates_ended:", coarse=True),
     Chart("requests", "Requests", "per second", REQUESTS),
     Chart("connections", "Connections and workers", "open", CONNECTIONS),
     Chart("stores", "Database and Redis", "MiB", STORES, scale=MIB),

@@ -19,13 +19,20 @@ WARM_UP = 3
 PAGE, LIST, SCRAPE, ANSWER = 150.0, 300.0, 50.0, 10.0  # ms: the bars of the dashboard, the admin, /metrics, the API
 OK = 200
 
-# As on a busy day: runs in line and under way, on hosts that are there
-QUEUED, RUNNING = 300, 12
+# As on a busy day: runs in line and under way, on hosts that are there, and such as have just ended
+QUEUED, RUNNING, ENDED = 300, 12, 500
 UNFINISHED = """
 UPDATE agents_run SET status = CASE WHEN place <= %s THEN 'running' ELSE 'queued' END, finished_at = NULL,
        first_token_at = NULL, queued_at = now() - make_interval(secs => place / 10.0), host_id = %s, worker = %s
   FROM (SELECT id AS chosen, row_number() OVER (ORDER BY queued_at DESC) AS place FROM agents_run
          ORDER BY queued_at DESC LIMIT %s) latest
+ WHERE id = chosen
+"""
+JUST_ENDED = """
+UPDATE agents_run SET queued_at = queued_at + late, started_at = started_at + late,
+       first_token_at = first_token_at + late, finished_at = finished_at + late
+  FROM (SELECT id AS chosen, now() - finished_at - random() * interval '5 minutes' AS late FROM agents_run
+         WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT %s) latest
  WHERE id = chosen
 """
 
@@ -94,6 +101,7 @@ def make_busy() -> None:
     workers = [Worker.objects.create(machine="bench", pid=number) for number in (1, 2)]
     with connection.cursor() as cursor:
         cursor.execute(UNFINISHED, [RUNNING, hosts[0].pk, workers[0].pk, QUEUED + RUNNING])
+        cursor.execute(JUST_ENDED, [ENDED])
         cursor.execute("VACUUM ANALYZE")
 
 

@@ -170,7 +170,7 @@ WITH drawn AS MATERIALIZED (
 ), placed AS MATERIALIZED (
     SELECT *, CASE WHEN by_hour > (0.25 + 0.75 * sin(pi() * EXTRACT(HOUR FROM day) / 24) ^ 2)
                         * CASE WHEN EXTRACT(ISODOW FROM day) > 5 THEN 0.45 ELSE 1 END
-                   THEN LEAST(date_trunc('day', day) + interval '9 hours' + by_hour * interval '9 hours', day)
+                   THEN LEAST(date_trunc('day', day - interval '9 hours') + (9 + 9 * by_hour) * interval '1 hour', day)
                    ELSE day END AS asked,
            CASE WHEN fate < 0.935 THEN 'done' WHEN fate < 0.965 THEN 'failed' WHEN fate < 0.988 THEN 'cancelled'
                 ELSE 'interrupted' END AS status

@@ -4,6 +4,8 @@ import { api } from "./api.js";
 
 const RENEW_MS = 60_000;
 const COLOURS = 6;
+const COARSE = 12; // points in one: an hour of five minutes each, a day of two hours each
+const WORDS = { "debates_ended:none": "no result" };
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
 
 class LobbyCharts extends HTMLElement {
@@ -42,12 +44,17 @@ class Chart {
     this.moments = new Intl.DateTimeFormat([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
     this.canvas = figure.querySelector(".plot");
     this.legend = figure.querySelector(".legend");
+    if (this.about.coarse) {
+      this.about.unit += span === "24h" ? " per hour" : " per day";
+      figure.querySelector("figcaption span").textContent = this.about.unit;
+    }
     this.table = figure.querySelector("[data-table]");
     this.table.addEventListener("toggle", () => this.#fillTable());
   }
 
   show(history) {
     const lines = linesOf(this.about, history.series);
+    if (this.about.coarse) history = coarsened(history, lines);
     this.#columns = [history.at, ...lines.map((line) => this.#scaled(history, line.name))];
     if (!this.#columns.slice(1).some((column) => column.some((value) => value !== null)))
       return this.say("Nothing yet: a point comes every minute.");
@@ -78,9 +85,9 @@ class Chart {
     if (this.#plot && (this.#plot.width !== width || this.#plot.height !== height)) this.#plot.setSize({ width, height });
   }
 
-  #scaled({ series, at, step_seconds: step }, name) {
+  #scaled({ series, step_seconds: step }, name) {
     const factor = (this.about.per ? this.about.per / step : 1) / this.about.scale;
-    return (series[name] ?? at.map(() => null)).map((value) => (value === null ? null : value * factor));
+    return series[name].map((value) => (value === null ? null : value * factor));
   }
 
   #draw() {
@@ -113,6 +120,7 @@ class Chart {
       label: line.label,
       stroke: () => colour(this.canvas, `--option-${(at % COLOURS) + 1}`),
       width: 1.75,
+      paths: this.about.coarse ? uPlot.paths.stepped({ align: 1 }) : undefined,
       dash: DASHES[at % DASHES.length],
       points: { show: false },
       spanGaps: false,
@@ -163,9 +171,24 @@ class Chart {
 }
 
 function linesOf({ lines, prefix }, series) {
-  if (!prefix) return lines;
+  if (!prefix) return lines.filter(({ name }) => name in series);
   const names = Object.keys(series).filter((name) => name.startsWith(prefix));
-  return names.map((name) => ({ name, label: name.slice(prefix.length).replaceAll("_", " ") }));
+  return names.map((name) => ({ name, label: WORDS[name] ?? name.slice(prefix.length).replaceAll("_", " ") }));
+}
+
+/** Sums over whole hours or days; the last one is not over yet. */
+function coarsened({ at, step_seconds: step, series }, lines) {
+  const bins = new Map();
+  at.forEach((second, index) => {
+    const bin = second - (second % (step * COARSE));
+    bins.set(bin, [...(bins.get(bin) ?? []), index]);
+  });
+  const sum = (column, indexes) => {
+    const known = indexes.map((index) => column[index]).filter((value) => value !== null);
+    return known.length ? known.reduce((total, value) => total + value) : null;
+  };
+  const columns = lines.map(({ name }) => [name, [...bins.values()].map((indexes) => sum(series[name], indexes))]);
+  return { at: [...bins.keys()], step_seconds: step * COARSE, series: Object.fromEntries(columns) };
 }
 
 function cell(kind, text, scope) {
