@@ -60,7 +60,7 @@ NAVIGATION = [
     {
         "items": [
             {"title": "Overview", "icon": "home", "link": reverse_lazy("admin:index")},
-            {"title": "Back to the lobby", "icon": "arrow_back", "link": "/"},
+            {"title": "Back to the lobby", "icon": "arrow_back", "link": "/", "active": lambda _: False},
         ]
     },
     {

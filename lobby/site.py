@@ -32,6 +32,8 @@ NAMES_FOUND = 200  # owners that one search is about
 
 
 class LobbySite(UnfoldAdminSite):  # type: ignore[misc]
+    index_title = "Overview"
+
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
         relaxed: Callable[..., Any] = csp_update(ADMIN_CSP)(super().admin_view(view, cacheable))
         return relaxed
@@ -105,7 +107,7 @@ class LobbyAdmin(ModelAdmin):  # type: ignore[misc]
     paginator = Pages
     list_per_page = list_max_show_all = 50
     show_full_result_count = False
-    compressed_fields = True
+    compressed_fields = False
     warn_unsaved_form = True
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:

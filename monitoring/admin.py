@@ -84,8 +84,8 @@ class AlertAdmin(ReadOnlyAdmin):
     actions = ["acknowledge"]
 
     @labelled("severity", SEVERITIES)
-    def severity(self, alert: Alert) -> tuple[str, str]:
-        return alert.rule.severity, alert.rule.get_severity_display()
+    def severity(self, alert: Alert) -> str:
+        return alert.rule.severity
 
     @labelled("state", STANDINGS)
     def standing(self, alert: Alert) -> str:
@@ -147,7 +147,9 @@ class AuditEventAdmin(ReadOnlyAdmin):
     """Nobody changes it: the database itself refuses."""
 
     list_display = ["at", "action", "actor_name", "subject_kind", "subject_id", "address"]
-    list_filter = ["at", "action", "subject_kind"]
-    search_fields = ["actor_name", "subject_id"]
-    search_help_text = "Who did it, or the id of what was done to."
-    sortable_by = ["at"]
+    list_filter = ["at"]
+    list_before_template = "admin/monitoring/auditevent/search.html"
+    ordering = ["-id"]
+    sortable_by: list[str] = []
+    search_fields = ["=actor_name"]
+    search_help_text = "A user name, as it is written."

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from agents import trials
 from agents.clones import clone
@@ -42,13 +42,15 @@ class AgentAdmin(RecordedAdmin):
     change_form_outer_after_template = "admin/agents/agent/try.html"
     fieldsets = [
         (None, {"fields": [("name", "slug"), ("role", "is_active"), "description", "system_prompt"]}),
-        ("Model", {"fields": [("model", "host"), ("options", "think"), "capabilities"]}),
+        ("Model", {"fields": [("model", "host"), ("options", "capabilities"), "think"]}),
         ("In debates and on pages", {"fields": [("votes", "position"), ("initials", "colour")]}),
     ]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name == "model":
             options["widget"] = UnfoldAdminTextInputWidget(attrs={"list": "models-there-are"})
+        if db_field.name in ("options", "capabilities"):
+            options["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 3})
         return super().formfield_for_dbfield(db_field, request, **options)
 
     def get_urls(self) -> list[URLPattern]:

@@ -34,10 +34,10 @@ class HostAdmin(RecordedAdmin):
     fields = [
         ("name", "base_url"),
         ("max_parallel", "is_enabled", "is_draining"),
-        ("standing", "state_reason"),
+        ("state_now", "state_reason"),
         ("version", "latency", "probed_at"),
     ]
-    readonly_fields = ["standing", "state_reason", "version", "latency", "probed_at"]
+    readonly_fields = ["state_now", "state_reason", "version", "latency", "probed_at"]
     actions = ["probe_now", "enable", "disable", "drain", "stop_draining"]
     change_form_outer_after_template = "admin/agents/host/models.html"
 
@@ -61,6 +61,10 @@ class HostAdmin(RecordedAdmin):
             left = getattr(host, "running", 0)
             return "draining", f"draining, {left} left" if left else "draining, nothing left"
         return host.state, host.get_state_display()
+
+    @admin.display(description="state")
+    def state_now(self, host: Any) -> str:
+        return str(self.standing(host)[1])
 
     @admin.display(description="models")
     def models(self, host: Host) -> str:

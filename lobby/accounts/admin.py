@@ -137,3 +137,5 @@ class LimitAdmin(RecordedAdmin):
     search_fields = ["user__username", "group__name"]
     autocomplete_fields = ["user", "group"]
     fields = ["kind", "scope", ("user", "group"), "value"]
+    ordering = ["-id"]
+    sortable_by: list[str] = []
