@@ -5,6 +5,7 @@ full. Each limit is looked at twice: the user's own, and the one of all users to
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
@@ -19,6 +20,7 @@ from lobby.limits import PerHour, span
 IN_FLIGHT = 32
 OWNERS = 0x4C4F4242  # the first half of our advisory locks' names; the second is the user's key
 NO_LIMIT = 2**62
+HOUR = timedelta(hours=1)
 SOON = 5  # seconds until a place in line may be free
 
 OF_OWNER = "(%(owner)s::int IS NULL OR owner_id = %(owner)s)"
@@ -27,8 +29,7 @@ WAITING = f"SELECT count(*) FROM agents_run WHERE status = 'queued' AND priority
 THIS_HOUR = f"FROM agents_run WHERE priority = 0 AND queued_at > {AN_HOUR_AGO} AND {OF_OWNER}"
 COUNT = f"""
 SELECT ({WAITING}), (SELECT count(*) {THIS_HOUR}),
-       (SELECT COALESCE(sum(tokens), 0) FROM accounts_use
-         WHERE day = {tokens.TODAY} AND (%(owner)s::int IS NULL OR user_id = %(owner)s))
+       (SELECT COALESCE(sum(tokens), 0) FROM accounts_use WHERE day = {tokens.TODAY} AND user_id = %(owner)s)
 """  # noqa: S608  (made of constants)
 
 
@@ -85,7 +86,7 @@ def check(owner: Any, *, is_reply: bool) -> None:
     """
     levels = [_count_exactly(owner.pk) if is_reply else _count(owner.pk)]
     if _is_shared():
-        levels.append(_count(None))
+        levels.append(_count_together())
     for level in levels:
         _check_day(level)
         if is_reply:
@@ -116,11 +117,21 @@ def _count_exactly(owner: int) -> Level:
     return _count(owner)
 
 
-def _count(owner: int | None) -> Level:
+def _count(owner: int) -> Level:
     with connection.cursor() as cursor:
         cursor.execute(COUNT, {"owner": owner})
         waiting, this_hour, today = cursor.fetchone()
     return Level(owner, waiting=waiting, this_hour=this_hour, tokens_today=int(today))
+
+
+def _count_together() -> Level:
+    """Their line exactly; the hour, which Redis counts, and the day as they were a few seconds ago."""
+    return Level(
+        None,
+        waiting=METERS[Kind.RUNS_QUEUED](None).number,
+        this_hour=allowances.recent("runs", lambda: METERS[Kind.RUNS_PER_HOUR](None).number),
+        tokens_today=allowances.recent("tokens", lambda: tokens.used_today(None).number),
+    )
 
 
 def _check_day(level: Level) -> None:

@@ -7,7 +7,7 @@ from django.db.models.expressions import RawSQL
 from chat.errors import StorageFull
 from chat.models import Conversation, Message
 from lobby.accounts import allowances, marks
-from lobby.accounts.allowances import METERS, Kind, Used
+from lobby.accounts.allowances import METERS, Kind, Used, recent
 
 MEGABYTE = 1_000_000
 FULL = "Your chats hold {limit} MB of text, the limit. Delete what you no longer need: the bin does not count."
@@ -37,7 +37,7 @@ def check(owner: int, *, stored: int, more: int = 0) -> None:
     if limit is not None and (stored >= limit * MEGABYTE or stored + more > limit * MEGABYTE):
         raise StorageFull(FULL.format(limit=f"{limit:,}"), limit=Kind.STORAGE)
     together = allowances.total(Kind.STORAGE)
-    if together is not None and used(None).number + more > together * MEGABYTE:
+    if together is not None and recent("storage", lambda: used(None).number) + more > together * MEGABYTE:
         raise StorageFull(FULL_TOGETHER.format(limit=f"{together:,}"), limit=Kind.STORAGE)
     marks.note(owner, Kind.STORAGE, used=stored + more, limit=limit and limit * MEGABYTE)
 

@@ -29,7 +29,8 @@ def spend(user: int, tokens: int) -> None:
         used = cursor.fetchone()[0]
     marks.note(user, Kind.TOKENS_PER_DAY, used=used, limit=allowances.allowed(user, Kind.TOKENS_PER_DAY))
     if limit := allowances.total(Kind.TOKENS_PER_DAY):
-        marks.note(None, Kind.TOKENS_PER_DAY, used=used_today(None).number, limit=limit)
+        together = allowances.recent("tokens", lambda: used_today(None).number)
+        marks.note(None, Kind.TOKENS_PER_DAY, used=together, limit=limit)
 
 
 def used_today(user: int | None) -> Used:

@@ -40,7 +40,7 @@ def generous(held: list[int | None]) -> int | None:
     default=values,
     data=st.data(),
 )
-def test_own_row_beats_the_most_generous_group_beats_each_beats_the_settings(  # noqa: PLR0913  (all that may decide)
+def test_own_row_beats_the_most_generous_group_beats_each_beats_the_settings(  # noqa: PLR0913, PLR0917  (all that may decide)
     own: list[int | None],
     of_groups: dict[int, int | None],
     each: list[int | None],
