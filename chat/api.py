@@ -13,6 +13,7 @@ from agents.schemas import Place
 from chat import conversations, replies, schemas
 from chat.errors import UnknownAgent
 from chat.models import Conversation, Message
+from lobby import audit
 from lobby.accounts.permissions import CHAT, require
 
 router = Router()
@@ -68,7 +69,9 @@ def _change(request: AuthenticatedRequest, conversation: Conversation, change: s
 @router.delete("/conversations/{id}", response={204: None}, tags=["conversations"])
 def delete_conversation(request: AuthenticatedRequest, id: UUID) -> Status[None]:
     """Into the bin, where it stays for LOBBY_KEEP_DELETED days; what is being written is stopped."""
-    conversations.delete(_conversation(request, id))
+    conversation = _conversation(request, id)
+    conversations.delete(conversation)
+    audit.record("conversation.deleted", request=request, subject=conversation)
     return Status(204, None)
 
 
