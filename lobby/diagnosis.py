@@ -11,7 +11,7 @@ from django.core import checks
 from django.core.mail import get_connection
 from django.db import connection
 
-from lobby import aside, egress, sealing
+from lobby import aside, egress, env, sealing
 from lobby.config import unknown_variables
 from lobby.embedded import given
 from lobby.embedded.child import StartFailed
@@ -103,7 +103,9 @@ def sensible() -> Iterator[Finding]:
 
 def secret_key(home: Path) -> Iterator[Finding]:
     file = home / "secret_key"
-    if len(settings.SECRET_KEY) < LONG_ENOUGH:
+    if not (env.read("LOBBY_SECRET_KEY").value or file.exists()):
+        yield Finding("secret key", "ok", "is made at the first start")
+    elif len(settings.SECRET_KEY) < LONG_ENOUGH:
         words = f"has {len(settings.SECRET_KEY)} characters"
         advice = "Give LOBBY_SECRET_KEY 50 random ones; the old key goes to LOBBY_OLD_SECRET_KEYS."
         yield Finding("secret key", "warn", words, advice)
@@ -181,7 +183,7 @@ def postgresql() -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         ((version,),) = cursor.fetchall()
-        cursor.execute("SELECT installed_version FROM pg_available_extensions WHERE name = 'vector'")
+        cursor.execute("SELECT default_version FROM pg_available_extensions WHERE name = 'vector'")
         vector = cursor.fetchall()
     number = int(str(version).split(".", maxsplit=1)[0])
     words = f"{version}, {'with' if vector else 'without'} pgvector"

@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 EVERY = timedelta(seconds=10)  # no sooner than this; beat rings every 15 s
 CALM = timedelta(seconds=10)  # found over twice, so far apart at least, it is over
+TURN = "alerts"  # of whom beat rings for
 TOPIC = "dashboard:0"
 
 Values = Mapping[str, float]  # subject → value
@@ -38,9 +39,9 @@ def seed() -> None:
         AlertRule.objects.bulk_create(rules, ignore_conflicts=True)
 
 
-def watch(*, after: timedelta = EVERY) -> bool:
+def watch(turn: str = TURN) -> bool:
     """Evaluate if it is time, and whether it was. Raises django.db.Error."""
-    if not turns.take("alerts", after=after):
+    if not turns.take(turn, after=EVERY):
         return False
     evaluate(figures.collect())
     return True

@@ -22,6 +22,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from agents.models import Host, Worker
@@ -29,6 +30,7 @@ from agents.ollama import Client, OllamaError
 from lobby import aside
 
 DEADLINE = 2.0  # seconds for all checks together
+LATE = f"No answer within {DEADLINE:g} s."
 ASKING = 1.2  # seconds for hosts that were not asked lately
 WORKER_SILENCE = timedelta(seconds=15)  # the reaper takes a worker for dead after as long
 PROBE_SILENCE = timedelta(seconds=60)  # hosts are asked every 15 s, by whom beat rings for
@@ -51,9 +53,8 @@ Check = Callable[[], None]
 class Line:
     """Checks made one after the other in a thread of their own; where the first fails, the others are not known."""
 
-    def __init__(self, *, late: str, unknown: str = "", **checks: Check) -> None:
+    def __init__(self, *, unknown: str = "", **checks: Check) -> None:
         self._checks = checks
-        self._late = late
         self._unknown = unknown
         self._lock = Lock()
         self._found: dict[str, Found] = {}
@@ -82,7 +83,7 @@ class Line:
         try:
             aside.wait_for(asked, seconds=seconds)
         except aside.Late:
-            words = self._late
+            words = LATE
         else:
             words = self._unknown
         missing = Found(is_well=False, ms=_ms_since(began), reason=words)
@@ -107,6 +108,8 @@ def _timed(check: Check) -> Found:
         reason = "The database lacks tables. Run `python manage.py first_run`."
     except Error:
         reason = "PostgreSQL can't be reached."
+    except RedisTimeoutError:
+        reason = LATE
     except RedisError:
         reason = "Redis can't be reached."
     return Found(is_well=not reason, ms=_ms_since(began), reason=reason)
@@ -211,8 +214,7 @@ LINES = (
         migrations=check_migrations,
         worker=_worker_is_seen,
         host=_host_answers,
-        late=f"No answer within {DEADLINE:g} s.",
         unknown="Not known while PostgreSQL does not answer.",
     ),
-    Line(redis=_redis_answers, late=f"No answer within {DEADLINE:g} s."),
+    Line(redis=_redis_answers),
 )

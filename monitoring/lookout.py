@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from django.db import Error, connection
 
-from monitoring import alerts, notices
+from monitoring import alerts, notices, turns
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ def from_startup(lifespan: Application) -> Application:
 def look() -> bool:
     """Whether it was our turn."""
     try:
-        if not alerts.watch(after=SILENCE):
+        if not turns.is_overdue(alerts.TURN, after=SILENCE) or not alerts.watch("lookout"):
             return False
         log.warning("alerts_evaluated_by_web", reason="nobody did for 45 s: do beat and a worker run, and Redis?")
         notices.send_due()

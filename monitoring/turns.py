@@ -18,3 +18,8 @@ def take(name: str, *, after: timedelta) -> bool:
     if made:
         Turn.objects.bulk_create([Turn(name=name, at=NEVER)], ignore_conflicts=True)
     return made and bool(due.update(at=Now()))
+
+
+def is_overdue(name: str, *, after: timedelta) -> bool:
+    """Whether nobody took it for so long."""
+    return not Turn.objects.filter(pk=name, at__gt=Now() - after).exists()

@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,6 +97,19 @@ class RedisServer:
     def kill(self) -> None:
         os.kill(started[-1].pid, signal.SIGKILL)
         started[-1].await_end(patience=5)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It takes connections and answers nothing, as a process does that hangs."""
+        found = psutil.Process(started[-1].pid)
+        servers = [found, *found.children(recursive=True)]
+        for server in servers:
+            server.suspend()
+        try:
+            yield
+        finally:
+            for server in servers:
+                server.resume()
 
     def start(self) -> None:
         address = urlsplit(os.environ["REDIS_URL"])

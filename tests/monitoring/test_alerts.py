@@ -313,9 +313,10 @@ def test_web_process_evaluates_where_nobody_else_did_for_a_while(redis_server: R
     alerts.watch()  # as a worker does
     found = [lookout.look()]
     redis_server.kill()
-    for silent_for in (20, 50):
-        Turn.objects.update(at=Now() - timedelta(seconds=silent_for))
+    for silent_for, lately in ((20, 20), (50, 50), (65, 15), (66, 1)):
+        Turn.objects.filter(pk="alerts").update(at=Now() - timedelta(seconds=silent_for))
+        Turn.objects.filter(pk="lookout").update(at=Now() - timedelta(seconds=lately))
         found.append(lookout.look())
 
-    assert found == [False, False, True]
+    assert found == [False, False, True, True, False]
     assert states() == [("attic", "raised"), ("", "raised")]

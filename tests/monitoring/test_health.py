@@ -1,14 +1,20 @@
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
 
 from agents.models import Host, Worker
+from tests.conftest import RedisServer
 from tests.factories import make_host
 from tests.listening import Answer, listening, replying, silent
+from tests.processes import browser, web_process
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -130,3 +136,43 @@ def test_probes_come_by_plain_http_under_any_name(client: Client, settings: Any,
 
     assert client.get(path, HTTP_HOST="10.1.2.3:8000").status_code in (200, 503)
     assert client.post(path).status_code == 405
+
+
+def test_redis_that_hangs_is_told_and_the_rest_as_well(client: Client, redis_server: RedisServer) -> None:
+    make_worker()
+    asked_host()
+    with redis_server.stopped():
+        missing = reasons(client)
+
+    assert (missing, reasons(client)) == ({"redis": "No answer within 2 s."}, {})
+
+
+def test_redis_that_is_away_is_told(client: Client, redis_server: RedisServer) -> None:
+    make_worker()
+    asked_host()
+    redis_server.kill()
+
+    assert reasons(client) == {"redis": "Redis can't be reached."}
+
+
+def test_web_process_tells_of_what_hangs_while_all_its_threads_wait_for_it() -> None:
+    """A database and a Redis that take connections and never answer; ten pages wait for them."""
+    with listening(silent) as hanging:
+        place = f"127.0.0.1:{hanging.port}"
+        env = {"DATABASE_URL": f"postgresql://{place}/lobby", "REDIS_URL": f"redis://{place}/0"}
+        with web_process(env=env) as web, ThreadPoolExecutor(10) as pool:
+            pages = [pool.submit(ask, f"{web.url}/") for _ in range(10)]
+            wait_for(lambda: all(page.running() for page in pages))
+            told, live = browser.get(f"{web.url}/health/ready"), browser.get(f"{web.url}/health/live")
+            web.process.kill()
+
+    assert (told.status_code, live.status_code) == (503, 200)
+    assert {name: each["reason"] for name, each in told.json()["checks"].items()} == dict.fromkeys(
+        NAMES, "No answer within 2 s."
+    )
+
+
+def ask(url: str) -> None:
+    """As somebody who is signed in, so that the database is asked; it does not answer."""
+    with suppress(httpx.TransportError):
+        httpx.get(url, cookies={"sessionid": "x" * 32}, timeout=30, trust_env=False)
