@@ -6,14 +6,17 @@ Which kind of counter a process makes is settled when prometheus_client is first
 import fcntl
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 from typing import IO
 
+import psutil
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from lobby import env
 
+NAME = "metrics-"  # and the number of the process that started them
 held: list[IO[str]] = []  # the lock, as long as the process lives
 
 
@@ -42,8 +45,17 @@ def _folder() -> Path | None:
     if given := env.text("PROMETHEUS_MULTIPROC_DIR"):
         return Path(given)
     if parent := multiprocessing.parent_process():
-        return Path(settings.LOBBY_HOME) / "run" / f"metrics-{parent.pid}"
+        return _folder_of(parent.pid or 0)
     return None
+
+
+def _folder_of(parent: int) -> Path:
+    """Those of earlier starts go."""
+    place = Path(settings.LOBBY_HOME) / "run"
+    for earlier in place.glob(f"{NAME}*"):
+        if not psutil.pid_exists(int(earlier.name.removeprefix(NAME))):
+            shutil.rmtree(earlier, ignore_errors=True)
+    return place / f"{NAME}{parent}"
 
 
 def _empty_if_first(folder: Path, lock: IO[str]) -> None:

@@ -1,8 +1,9 @@
 """Counters of monitoring.totals: exact at every look and never falling, whatever becomes of the rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from lobby import audit
 from monitoring import totals
 from monitoring.models import Departed, Seal, Total
 from monitoring.totals import Counted
-from tests.factories import alice, make_conversation, make_run
+from tests.factories import alice, make_agent, make_conversation, make_run
 
 pytestmark = pytest.mark.django_db
 
@@ -218,13 +219,59 @@ def test_only_one_seals_at_a_time() -> None:
     assert results == [False, True]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_counters_never_fall_and_miss_nothing_while_all_of_it_happens_at_once() -> None:
+    """Runs end, are repeated and are deleted in three threads, a fourth seals; until it has sealed some of them."""
+    owner, agent, over = alice(), make_agent(), Event()
+    ends: list[int] = []
+
+    def work() -> None:
+        number = 0
+        while not over.is_set():
+            run = make_run(owner=owner, agent=agent)
+            waiting = Run.objects.filter(pk=run.pk)
+            number += waiting.update(status=Run.Status.FAILED, finished_at=Now())
+            if number % 3 == 0:
+                runs.repeat(run)
+                number += waiting.update(status=Run.Status.DONE, finished_at=Now())
+            if number % 2 == 0:
+                waiting.delete()
+        ends.append(number)
+
+    def keep_sealing() -> None:
+        while not over.is_set():
+            totals.seal(margin=1)
+
+    looks = [0.0]
+    with threads(work, work, work, keep_sealing):
+        try:
+            while sum(Total.objects.filter(name="runs").values_list("value", flat=True)) < 30:
+                looks.append(total("runs"))
+        finally:
+            over.set()
+
+    assert looks == sorted(looks)
+    assert total("runs") == sum(ends)
+
+
+@contextmanager
+def threads(*works: Callable[[], object]) -> Iterator[None]:
+    """Each on a connection of its own, until all of them are over."""
+    running = [Thread(target=on_its_connection, args=[work]) for work in works]
+    for thread in running:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in running:
+            thread.join()
+
+
+def on_its_connection(work: Callable[[], object]) -> None:
+    work()
+    connection.close()
+
+
 def in_a_thread(work: Callable[[], object]) -> None:
-    """On a connection of its own."""
-
-    def run() -> None:
-        work()
-        connection.close()
-
-    thread = Thread(target=run)
-    thread.start()
-    thread.join()
+    with threads(work):
+        pass
