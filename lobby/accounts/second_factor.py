@@ -7,6 +7,7 @@ step of the last one is kept in the row and only moves on, by conditional UPDATE
 from collections.abc import MutableMapping
 from typing import Any
 
+import structlog
 from allauth.core.internal.cryptokit import compare_user_code
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
@@ -24,6 +25,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from lobby import sealing
+
+log = structlog.get_logger()
 
 PENDING = "second_factor_secret"  # in the session, sealed, until the first code proves that the app has it
 Type = Authenticator.Type
@@ -45,7 +48,10 @@ def propose(session: MutableMapping[str, Any]) -> str:
 
 
 def proposed(session: MutableMapping[str, Any]) -> str | None:
-    return sealing.unseal(session[PENDING]) if PENDING in session else None
+    try:
+        return sealing.unseal(session[PENDING]) if PENDING in session else None
+    except sealing.NotOurs:
+        return None
 
 
 def picture(user: Any, secret: str) -> str:
@@ -82,18 +88,21 @@ def renew_recovery_codes(user: Any) -> list[str]:
 
 def recovery_codes_left(user: Any) -> int:
     row = Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).first()
-    return len(RecoveryCodes(row).get_unused_codes()) if row else 0
+    try:
+        return len(RecoveryCodes(row).get_unused_codes()) if row else 0
+    except sealing.NotOurs:
+        return 0
 
 
 def accept(user: Any, *, code: str) -> Authenticator | None:
     """What the code is of, if it is right and was not used before; it is used now."""
     rows = {row.type: row for row in Authenticator.objects.filter(user=user)}
-    app, spare = rows.get(Type.TOTP), rows.get(Type.RECOVERY_CODES)
-    if app and _use(app, code):
-        return app
-    if spare and RecoveryCodes(spare).validate_code(code):
-        Authenticator.objects.filter(pk=spare.pk).update(last_used_at=timezone.now())
-        return spare
+    for kind, use in ((Type.TOTP, _use), (Type.RECOVERY_CODES, _spend)):
+        try:
+            if kind in rows and use(rows[kind], code):
+                return rows[kind]
+        except sealing.NotOurs as error:  # it will never fit again: an admin has to take it away
+            log.error("second_factor.unreadable", user=user.pk, error=str(error))  # noqa: TRY400
     return None
 
 
@@ -103,11 +112,21 @@ def reset(user: Any) -> bool:
 
 
 def _use(app: Authenticator, code: str) -> bool:
-    step = _step_of(sealing.unseal(app.data["secret"]), code)
+    """Sealed anew with the present secret key on the way."""
+    secret = sealing.unseal(app.data["secret"])
+    step = _step_of(secret, code)
     if step is None:
         return False
     unused = Authenticator.objects.filter(pk=app.pk).filter(Q(data__step__isnull=True) | Q(data__step__lt=step))
-    return bool(unused.update(data=app.data | {"step": step}, last_used_at=timezone.now()) == 1)
+    data = app.data | {"step": step, "secret": sealing.seal(secret)}
+    return bool(unused.update(data=data, last_used_at=timezone.now()) == 1)
+
+
+def _spend(spare: Authenticator, code: str) -> bool:
+    if not RecoveryCodes(spare).validate_code(code):
+        return False
+    Authenticator.objects.filter(pk=spare.pk).update(last_used_at=timezone.now())
+    return True
 
 
 def _step_of(secret: str, code: str) -> int | None:

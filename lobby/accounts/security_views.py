@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from lobby import audit
-from lobby.accounts import browsers, entrance, invitations, mails, second_factor, sessions
+from lobby.accounts import attempts, browsers, entrance, invitations, mails, second_factor, sessions
 from lobby.accounts.answers import confirmed, page, user_of
 from lobby.accounts.forms import ConfirmForm, EmailForm, InvitationForm, ProveForm
 from lobby.accounts.models import Invitation
@@ -202,7 +202,9 @@ def _invite(request: HttpRequest, wanted: dict[str, Any]) -> str:
     path = invitations.invite(user, email=to, groups=wanted.get("groups", ()), days=wanted["days"])
     address = mails.absolute(request, path)
     audit.record("invitation.made", request=request, email=to)
-    if wanted.get("is_mailed"):
+    if wanted.get("is_mailed") and not attempts.may_mail(to):
+        messages.error(request, f"Not sent: {to} got three mails within the hour. Pass the link on yourself.")
+    elif wanted.get("is_mailed"):
         mails.send("invitation", to=to, address=address, inviter=user, days=wanted["days"])
         messages.success(request, f"The invitation is on its way to {to}.")
     return address

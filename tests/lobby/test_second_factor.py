@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
@@ -313,6 +314,36 @@ def test_who_must_have_one_can_not_turn_it_off(client: Client, settings: Setting
 
     assert second_factor.is_on(alice)
     assert b"Turn it off" not in client.get("/account/security/").content
+
+
+def test_secret_that_no_key_opens_any_more_is_logged_and_recovery_codes_still_sign_in(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret, codes = turn_on(make_user())
+    sign_in(client)
+    stored = Authenticator.objects.get(type="totp")
+    stored.data["secret"] = "sealed by a key that is gone"
+    stored.save()
+
+    assert enter(client, codes_of(secret)[1]).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "second_factor.unreadable" in caplog.text
+    assert enter(client, codes[0]).status_code == HTTPStatus.FOUND
+
+
+def test_secret_is_sealed_with_the_new_key_when_it_is_used(client: Client, settings: Settings) -> None:
+    secret, _ = turn_on(make_user())
+    sign_in(client)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another key for tests alone"
+
+    assert enter(client, codes_of(secret)[1]).status_code == HTTPStatus.FOUND
+
+    settings.SECRET_KEY_FALLBACKS = []
+    assert sealing.unseal(Authenticator.objects.get(type="totp").data["secret"]) == secret
+
+
+def test_admin_shows_no_second_factor() -> None:
+    assert not admin.site.is_registered(Authenticator)
 
 
 def test_waiting_for_the_code_ends_after_a_quarter_of_an_hour(client: Client) -> None:
