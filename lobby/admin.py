@@ -20,7 +20,9 @@ from unfold.forms import AdminPasswordChangeForm, PaginationInlineFormSet, UserC
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agents.models import Run
+from lobby.accounts import removal
 from lobby.accounts.models import Limit
+from lobby.accounts.permissions import EVERYBODY
 from lobby.accounts.standing import standings
 from lobby.site import RecordedAdmin
 
@@ -175,6 +177,19 @@ class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
     def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
         return self.inlines if obj else []
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """All that is kept about them goes with them; one admin has to stay."""
+        users = list(objs)
+        kept = [] if removal.leaves_an_admin(users) else [str(removal.LastAdmin())]
+        return [f"{user} and all that is theirs" for user in users], {"users": len(users)}, set(), kept
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        removal.remove(obj, by=request.user, request=request)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            removal.remove(user, by=request.user, request=request)
+
     @admin.display(description="has used")
     def use(self, user: User) -> SafeString:
         """How much there is of this user, and how far the limits are used."""
@@ -209,6 +224,13 @@ class GroupAdmin(ForSuperusers, DjangoGroupAdmin):  # type: ignore[misc]
             },
         )
     ]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """It is the place where everybody's permissions are taken away; without it they would be as at first."""
+        return super().has_delete_permission(request, obj) and getattr(obj, "name", "") != EVERYBODY
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["name"] if obj and obj.name == EVERYBODY else []
 
     def complete(self, rows: list[Any]) -> None:
         counted = User.groups.through.objects.filter(group__in=rows).order_by().values_list("group")

@@ -35,6 +35,13 @@ def remove(user: User, *, by: Any = None, request: HttpRequest | None = None) ->
         user.delete()
 
 
+def leaves_an_admin(users: list[User]) -> bool:
+    """Whether there would still be one without these."""
+    gone = {user.pk for user in users}
+    admins = set(User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True))
+    return bool(admins - gone) or not admins & gone
+
+
 @transaction.atomic
 def shut(user: User) -> None:
     """Sockets, sessions and keys end with it. Raises LastAdmin: of two who go at once, one stays."""

@@ -18,6 +18,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db.models import CASCADE, Model
+from django.test import Client
 from django.utils import timezone
 
 from agents.models import Pull, Run
@@ -329,3 +330,38 @@ def test_account_that_was_only_switched_off_can_be_deleted_again(alice: User) ->
     remove(User.objects.get(pk=alice.pk))
 
     assert not User.objects.filter(username="alice").exists()
+
+
+def test_admin_deletes_an_account_with_all_that_is_in_it(alice: User, client: Client) -> None:
+    client.force_login(User.objects.get(username="carol"))
+    path = f"/admin/auth/user/{alice.pk}/delete/"
+
+    asked = client.get(path)
+    client.post(path, {"post": "yes"})
+
+    assert "alice and all that is theirs" in asked.content.decode()
+    assert not User.objects.filter(username="alice").exists()
+    assert AuditEvent.objects.get(action="account.deleted").actor_name == "carol"
+
+
+def test_admin_cannot_delete_all_admins_at_once(client: Client) -> None:
+    carol, erin = make_admin("carol"), make_admin("erin")
+    client.force_login(carol)
+    chosen = {"action": "delete_selected", "_selected_action": [carol.pk, erin.pk], "post": "yes"}
+
+    asked = client.post("/admin/auth/user/", chosen)
+
+    assert "Make somebody else an admin first" in asked.content.decode()
+    assert User.objects.filter(is_superuser=True).count() == 2
+
+
+def test_group_of_everybody_can_neither_be_deleted_nor_renamed(client: Client) -> None:
+    client.force_login(make_admin("carol"))
+    path = f"/admin/auth/group/{Group.objects.get(name='Everybody').pk}/"
+    limits = {"limits-TOTAL_FORMS": 0, "limits-INITIAL_FORMS": 0}
+
+    deleted = client.post(f"{path}delete/", {"post": "yes"})
+    client.post(f"{path}change/", {"name": "Nobody", "permissions": [], **limits})
+
+    assert deleted.status_code == 403
+    assert Group.objects.filter(name="Everybody").exists()
