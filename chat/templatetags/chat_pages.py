@@ -11,4 +11,4 @@ register = template.Library()
 def sidebar(context: dict[str, Any]) -> dict[str, Any]:
     """The side bar, on pages that are not the chat's."""
     user = context["request"].user
-    return listed(user) | {"user": user, "request": context["request"]}
+    return listed(user) | {"user": user, "request": context["request"], "perms": context["perms"]}

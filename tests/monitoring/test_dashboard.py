@@ -191,6 +191,12 @@ def test_links_are_for_staff_alone(client: Client) -> None:
     assert "data-without-links" in client.get("/dashboard/").content.decode()
 
 
+def test_side_bar_is_as_on_every_page(client: Client, carol: User) -> None:
+    page = client.get("/dashboard/").content.decode()
+
+    assert [words in page for words in ("New chat</a>", "New debate</a>", "Dashboard</a>", "Sign out")] == [True] * 4
+
+
 def test_unknown_span_shows_the_day_and_is_refused_by_the_api(client: Client, carol: User) -> None:
     assert 'data-span="24h"' in client.get("/dashboard/?span=1y").content.decode()
     assert client.get("/api/dashboard/history?span=1y").status_code == 422
