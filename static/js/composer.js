@@ -110,7 +110,7 @@ class LobbyComposer extends HTMLElement {
       const draft = this.#draft;
       await alone(() => this.#send(draft));
     } catch (error) {
-      this.#say(error.retryAfter ? `${error.message} Try again in ${Math.ceil(error.retryAfter)} s.` : error.message);
+      this.#say(refusal(error));
     } finally {
       this.#sending(false);
     }
@@ -178,6 +178,11 @@ class LobbyComposer extends HTMLElement {
     this.problem.hidden = true;
     this.problem.textContent = "";
   }
+}
+
+/** With when to try again, where its words do not say so. */
+function refusal({ message, retryAfter }) {
+  return retryAfter && !/ in \d/.test(message) ? `${message} Try again in ${Math.ceil(retryAfter)} s.` : message;
 }
 
 function words(length, limit) {

@@ -70,6 +70,7 @@ def test_no_page_has_an_accessibility_violation(
         "chat": f"/chat/{rich.pk}/",
         "missing": "/none/",
         "password": "/password/",
+        "use": "/account/use/",
     }
     for name, address in pages.items():
         page.goto(address)
