@@ -10,10 +10,11 @@ import orjson
 from django.conf import settings
 from django.db.models.functions import Now
 
+from agents.addresses import why_not
 from agents.breaker import Breakers
 from agents.errors import ModelUnavailable
 from agents.models import Agent, Host
-from agents.ollama import Client, OllamaError
+from agents.ollama import BadReply, Client, HostUnreachable, OllamaError
 from lobby.database import in_database
 from lobby.live.connections import async_redis
 
@@ -102,14 +103,14 @@ def capable(host: Host, model: str) -> bool:
     return host.state == Host.State.UNKNOWN or model in host.model_names
 
 
-async def probe(host: Host, *, breakers: Breakers) -> None:
-    """Ask a host for its version, its models and what is loaded, and write down what it said."""
+async def probe(host: Host, *, breakers: Breakers, within: float = 10) -> None:
+    """Ask a host for its version, its models and what is loaded, and write down what it said, in so many seconds."""
     began = time.perf_counter()
     try:
-        async with asyncio.timeout(10), Client(host.base_url) as client:
-            found = await _ask(client)
+        async with asyncio.timeout(within):
+            found = await _ask(host.base_url)
     except (OllamaError, TimeoutError) as error:
-        reason = error.message if isinstance(error, OllamaError) else "It did not answer within 10 s."
+        reason = error.message if isinstance(error, OllamaError) else f"It did not answer within {within:g} s."
         found = {"state": Host.State.DOWN, "state_reason": reason}
     else:
         found["latency_ms"] = round((time.perf_counter() - began) * 1000 / 3, 1)
@@ -118,8 +119,13 @@ async def probe(host: Host, *, breakers: Breakers) -> None:
         await breakers.allow_probes(host.pk)
 
 
-async def _ask(client: Client) -> dict[str, Any]:
-    version, installed, loaded = await client.version(), await client.models(), await client.loaded()
+async def _ask(address: str) -> dict[str, Any]:
+    if reason := await asyncio.to_thread(why_not, address):  # what a name means may have changed since it was entered
+        raise HostUnreachable(reason)
+    async with Client(address) as client:
+        if not (version := await client.version()):
+            raise BadReply("What answers there tells no version: is it Ollama at this address?")
+        installed, loaded = await client.models(), await client.loaded()
     return {
         "state": Host.State.UP,
         "state_reason": "",

@@ -1,10 +1,12 @@
 import uuid
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
 
+from agents.addresses import why_not
 from agents.querysets import AgentQuerySet, HostQuerySet, RunQuerySet, WorkerQuerySet
 
 # Unlike Django's own, it takes the short names of a container network.
@@ -56,6 +58,10 @@ class Host(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if reason := why_not(self.base_url):
+            raise ValidationError({"base_url": [reason]})
 
     @property
     def model_names(self) -> list[str]:

@@ -83,7 +83,7 @@ def check(url: str, *, resolve: Resolve = look_up) -> Target:
 
 
 def may_reach(address: Address) -> bool:
-    meant = _meant_by(address)
+    meant = meant_by(address)
     if any(meant in network for network in settings.WEBHOOK_NETWORKS):
         return True
     return meant.is_global and not meant.is_multicast and not meant.is_reserved
@@ -165,7 +165,7 @@ def _parse(url: str) -> httpx.URL:
     return parsed
 
 
-def _meant_by(address: Address) -> Address:
+def meant_by(address: Address) -> Address:
     """IPv4 addresses that are written as IPv6 ones lead to the IPv4 ones."""
     if isinstance(address, IPv4Address):
         return address

@@ -60,6 +60,8 @@ def parse(text: bytes) -> dict[str, Any]:
         parsed = None
     if isinstance(parsed, dict):
         return parsed
+    if text.lstrip().startswith(b"<"):
+        raise BadReply("A page of HTML came instead of an answer: is it Ollama at this address?")
     shown = text[:SHOWN].decode(errors="replace")
     raise BadReply(f"The host's answer is not Ollama's protocol; it reads: {shown}")
 
