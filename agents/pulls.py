@@ -247,8 +247,8 @@ class Puller:
         parts, found, told_at = Parts(), dict[str, Any](), 0.0
         async with Client(pull.host.base_url) as client, aclosing(client.pull(pull.model)) as steps:
             async for step in steps:
-                found = parts.take(step)
-                if time.monotonic() - told_at < TELL_SECONDS:
+                before, found = found.get("step"), parts.take(step)
+                if found["step"] == before and time.monotonic() - told_at < TELL_SECONDS:
                     continue
                 told_at = time.monotonic()
                 if not await in_database(save, pull, **found):

@@ -54,9 +54,9 @@ def test_how_far_it_is_can_be_read_by_who_comes_later(host: Host, runner: Runner
     fake.script_pulls(total=4_000, steps=4, hold_after=1)
     pull = pulls.ask(host, "big", by=make_admin())
     fake.wait_until(lambda seen: seen.pulls_open == 1)
-    wait_for(lambda: status(pull) == Pull.Status.PULLING)
+    wait_for(lambda: pulls.snapshot(str(host.pk))["pulls"][0]["percent"] == 25)
     (shown,) = pulls.snapshot(str(host.pk))["pulls"]
-    assert (shown["model"], shown["status"]) == ("big", "pulling")
+    assert (shown["model"], shown["status"], shown["completed"]) == ("big", "pulling", 1_000)
 
     fake.release_pulls()
     wait_for(lambda: status(pull) == Pull.Status.DONE)
