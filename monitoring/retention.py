@@ -29,7 +29,7 @@ from monitoring.models import Alert
 log = structlog.get_logger()
 
 AT_ONCE = 500  # rows of one transaction
-LOOKED_AT = 5000  # runs of which it is asked at once whether they belong to anything
+LOOKED_AT = 2000  # runs of which it is asked at once whether they belong to anything
 BUDGET = 60  # seconds of one bell
 DAILY = timedelta(hours=23)  # for what has to look at every old run
 SIGNING_IN = timedelta(days=1)  # a browser's row may be there before its session is
@@ -106,24 +106,25 @@ def forget_alerts(before: datetime) -> int:
 
 def forget_orphans(before: datetime, *, until: float = inf, looked_at: int = LOOKED_AT) -> int:
     """Runs that work for nothing that is still there. Each old run is looked at once, the oldest first."""
-    rows = Run.objects.filter(finished_at__lt=before).order_by("finished_at", "pk").values_list("finished_at", "pk")
+    old = Run.objects.filter(finished_at__lt=before).order_by("finished_at", "pk")
+    rows = old.values_list("finished_at", "pk", "subject")
     deleted = 0
     some = list(rows[:looked_at])
     while some and monotonic() < until:
-        deleted += _delete_orphans([pk for _, pk in some])
-        at, last = some[-1]
+        deleted += _delete_orphans({pk: subject for _, pk, subject in some})
+        at, last, _ = some[-1]
         some = list(rows.filter(finished_at__gte=at).exclude(finished_at=at, pk__lte=last)[:looked_at])
     return deleted
 
 
-def _delete_orphans(ids: list[UUID]) -> int:
-    alone = Run.objects.filter(pk__in=ids)
+def _delete_orphans(subjects: dict[UUID, UUID]) -> int:
+    """Of these runs, named with whom they work for."""
+    there: set[UUID] = set()
     for model in SUBJECTS:
-        alone = alone.exclude(Exists(model._base_manager.filter(pk=OuterRef("subject"))))
-    deleted = 0
-    while number := _with_some(alone, _delete):
-        deleted += number
-    return deleted
+        there |= set(model._base_manager.filter(pk__in=set(subjects.values()) - there).values_list("pk", flat=True))
+    alone = [run for run, subject in subjects.items() if subject not in there]
+    parts = (alone[start : start + AT_ONCE] for start in range(0, len(alone), AT_ONCE))
+    return sum(_with_some(Run.objects.filter(pk__in=part).order_by(), _delete) for part in parts)
 
 
 def _with_some(rows: QuerySet[Any], do: Callable[[QuerySet[Any]], int]) -> int:
