@@ -29,7 +29,8 @@ RENEW_SECONDS = 3.0
 class Hub:
     """Belongs to one event loop. Topics are read from the moment the first outbox watches them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, renew_every: float = RENEW_SECONDS) -> None:
+        self._renew_every = renew_every
         self._redis = async_redis()
         self._reader = async_redis()
         self._bell = f"lobby:hub:{uuid4()}"  # a stream of our own: an entry ends the blocking read
@@ -125,7 +126,7 @@ class Hub:
                     await in_database(renew, ident)
                 except (RedisError, Error) as error:
                     log.warning("topic_not_renewed", error=str(error))
-            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(self._renew_every)
 
     async def close(self) -> None:
         for task in filter(None, (self._task, self._renewing)):

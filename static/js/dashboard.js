@@ -6,11 +6,15 @@ import { live } from "./live.js";
 import { morph } from "./morph.js";
 
 class LobbyDashboard extends HTMLElement {
+  #isAttached = false;
+
   connectedCallback() {
     this.#show(this.querySelector('[data-part="figures"]'));
     live.attach(this.dataset.topic, (event) => {
       if (event.html) this.#heard(event.html);
-      if (event.type === "alerts") this.#renewAlerts();
+      const hasMissed = event.type === "snapshot" && this.#isAttached;
+      if (event.type === "alerts" || hasMissed) this.#renewAlerts();
+      this.#isAttached = true;
     });
   }
 
