@@ -120,7 +120,7 @@ async def test_rule_2_page_of_html_with_status_200_is_a_bad_reply(fake: FakeOlla
     with pytest.raises(BadReply) as caught:
         await chat(client)
 
-    assert caught.value.message.startswith("The host's answer is not Ollama's protocol; it reads: <!DOCTYPE html>")
+    assert caught.value.message == "A page of HTML came instead of an answer: is it Ollama at this address?"
 
 
 async def test_huge_reply_arrives_whole(fake: FakeOllama, client: Client) -> None:
