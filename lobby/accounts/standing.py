@@ -40,6 +40,19 @@ class Standing:
     everybody: Share | None  # of all users together, where there is such a limit
 
     @property
+    def used_words(self) -> str:
+        return self._words(self.used)
+
+    @property
+    def limit_words(self) -> str:
+        return self._words(self.limit)
+
+    def _words(self, number: int | None) -> str:
+        if number is None:
+            return "no limit"
+        return f"{number / MEGABYTE:,.1f} MB".replace(".0 ", " ") if self.unit else f"{number:,}"
+
+    @property
     def share(self) -> Share | None:
         return None if self.limit is None or self.used is None else Share(self.limit, self.used)
 

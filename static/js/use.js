@@ -1,4 +1,4 @@
-/** News of one's limits: a toast in every open page, and the line at the composer. */
+/** News of one's limits: the line at the composer, and a toast in every open page that has none. */
 
 import { live } from "./live.js";
 import { toast } from "./toasts.js";
@@ -7,9 +7,8 @@ const HIGH = 90; // percent
 
 live.addEventListener("user", ({ detail: { type, percent, words } }) => {
   if (type !== "limit.mark") return;
-  toast(words);
   const line = document.querySelector("[data-use]");
-  if (!line) return;
+  if (!line) return toast(words);
   line.querySelector("[data-words]").textContent = words;
   line.classList.toggle("is-high", percent >= HIGH);
   line.hidden = false;

@@ -81,6 +81,8 @@ def test_the_page_shows_a_meter_for_each_limit_that_has_one(client: Client, alic
     assert "170,000 of 200,000" in words
     assert "renew at 00:00 UTC" in words
     assert "up to 15" in words
+    assert "0 MB of 500 MB" in words
+    assert "0 (no limit)" in words
     assert "90 % of what all users together may use is used" in words
 
 
@@ -94,7 +96,8 @@ def test_the_composer_says_from_80_percent_on(
     tokens.spend(alice.pk, used)
     page = " ".join(client.get("/chat/new/").content.decode().split())
     said = f"You have used {words} % of today&#x27;s tokens; they renew at 00:00 UTC." if words else ""
-    assert f'<p class="use-line{" is-high" if is_high else ""}" data-use{"" if words else " hidden"}>' in page
+    high, hidden = " is-high" if is_high else "", "" if words else " hidden"
+    assert f'<p class="use-line{high}" role="status" data-use{hidden}>' in page
     assert f"<span data-words>{said}</span>" in page
 
 
