@@ -62,8 +62,8 @@ def start(*, owner: str, question: str, panel: list[Place], rounds_held: int, to
 
 
 def lengthen(debate: Debate, *, rounds_held: int) -> None:
-    """Past the most rounds that an owner may ask for."""
-    Debate.objects.filter(pk=debate.pk).update(max_rounds=rounds_held, max_minutes=24 * 60)
+    """Past the most that an owner may ask for."""
+    Debate.objects.filter(pk=debate.pk).update(max_rounds=rounds_held, max_minutes=24 * 60, max_tokens=2**31 - 1)
 
 
 def have_ended(debates: Iterable[Debate]) -> bool:
