@@ -18,10 +18,16 @@ from monitoring import trail
 SHOWN = 100
 
 
+def _example(text: str) -> forms.TextInput:
+    return forms.TextInput(attrs={"placeholder": text})
+
+
 class TrailForm(forms.Form):
     actor = forms.CharField(label="Who", required=False, max_length=150)
-    action = forms.CharField(label="Did what", required=False, max_length=60, help_text="Or its beginning: agent")
-    kind = forms.CharField(label="Kind of object", required=False, max_length=80, help_text="As in agents.agent")
+    action = forms.CharField(
+        label="Did what", required=False, max_length=60, widget=_example("agent.changed, or agent")
+    )
+    kind = forms.CharField(label="To what kind", required=False, max_length=80, widget=_example("agents.agent"))
     subject = forms.CharField(label="Its id", required=False, max_length=80)
     since = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))

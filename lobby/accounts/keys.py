@@ -89,7 +89,8 @@ def revoke(row: ApiKey, *, request: HttpRequest | None = None) -> bool:
     with transaction.atomic():
         if not ApiKey.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=Now()):
             return False
-        audit.record("apikey.revoked", request=request, subject=row, name=row.name)
+        actor = None if request else row.user
+        audit.record("apikey.revoked", request=request, actor=actor, subject=row, name=row.name)
         sessions.end([row.user_id])
     return True
 
