@@ -103,9 +103,8 @@ api.add_router("/me", "lobby.accounts.api.router")
 
 @api.exception_handler(Refused)
 def refused(request: HttpRequest, error: Refused) -> HttpResponse:
-    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-        tally.count("limits_hit")
     if error.limit:
+        tally.count("limits_hit")
         marks.refused(request.user.pk, error.limit)
     return problem(error.status, error.message, kind=error.kind, retry_after=error.retry_after)
 

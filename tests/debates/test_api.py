@@ -258,6 +258,7 @@ def test_an_estimate_needs_no_question_and_begins_nothing(api: Api, panel: list[
     assert status == 200
     assert told["tokens"] == told["prompt_tokens"] + told["output_tokens"]
     assert told["runs"] > 5 * 2 * 3
+    assert told["left_today"] == 10_000_000
     assert (Debate.objects.count(), Run.objects.count()) == (0, 0)
 
 

@@ -16,8 +16,11 @@ from ninja.errors import HttpError
 
 from agents.errors import Refused
 from lobby.api import api, forbidden, http_error, refused
+from lobby.live import tally
+from lobby.live.connections import sync_redis
 from lobby.middleware import refuse_nul, speak_problems
 from lobby.problems import problem
+from monitoring.models import AuditEvent
 from tests.factories import PASSWORD, make_agent, make_conversation, make_host, make_user
 
 pytestmark = pytest.mark.django_db
@@ -158,6 +161,9 @@ def test_refusal_of_the_domain_says_kind_and_when_to_try_again(client: Client, a
     assert first.status_code == 201
     assert told(second) == (429, "too_many_runs")
     assert (second["Retry-After"], second.json()["retry_after"]) == ("5", 5)
+    event = AuditEvent.objects.get(action="limit.reached")
+    assert (event.actor, event.detail["kind"]) == (alice, "runs_queued")
+    assert sum(int(sync_redis().hget(key, "limits_hit") or 0) for key in tally.keys_of_last(1)) == 1  # type: ignore[arg-type]
 
 
 def test_refusal_without_a_time_names_none() -> None:
