@@ -22,7 +22,8 @@ def documented() -> dict[str, list[str]]:
 
 def composed() -> dict[str, list[str]]:
     services = yaml.safe_load((PROJECT / "docker" / "compose.yaml").read_text())["services"]
-    return {name: shlex.split(service["command"]) for name, service in services.items() if "command" in service}
+    ours = {name: service for name, service in services.items() if "build" in service}
+    return {name: shlex.split(service["command"]) for name, service in ours.items() if "command" in service}
 
 
 def of_the_image() -> list[str]:
