@@ -35,7 +35,7 @@ class Conversation(models.Model):
     deleted_at = models.DateTimeField(null=True)  # in the bin: can be brought back until it is emptied
     stored = models.PositiveBigIntegerField(default=0, db_default=0)  # bytes of text and thinking in its messages
 
-    stored_in_all: int  # of its owner, set where a question is asked (chat.storage)
+    stored_in_all: int  # bytes in all chats of its owner, set where a question is asked (chat.storage)
     snippet: "Snippet"  # set by chat.search
 
     objects = ConversationQuerySet.as_manager()

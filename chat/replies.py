@@ -118,7 +118,7 @@ def _write_again(reply: Message, *, keep: bool) -> Message:
 
 def _lock(conversation: Conversation) -> Conversation:
     rows = Conversation.objects.select_for_update(of=("self",)).select_related("agent")
-    rows = rows.annotate(stored_in_all=storage.of_owner())
+    rows = rows.annotate(**storage.of_owner())
     locked = rows.get(pk=conversation.pk)
     if locked.deleted_at:
         raise NotPossible("This chat was deleted. Undo that first.")

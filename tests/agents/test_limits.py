@@ -34,13 +34,14 @@ def agent() -> Agent:
 
 
 def ask(owner: User, agent: Agent, **changes: Any) -> Run:
+    defaults: dict[str, Any] = {
+        "purpose": "test",
+        "subject": uuid4(),
+        "topic": "",
+        "messages": [{"role": "user", "content": "hi"}],
+    }
     with transaction.atomic():
-        return runs.enqueue(
-            **{"purpose": "test", "subject": uuid4(), "topic": "", "messages": [{"role": "user", "content": "hi"}]}
-            | changes,
-            owner=owner,
-            agent=agent,
-        )
+        return runs.enqueue(**defaults | changes, owner=owner, agent=agent)
 
 
 def hold(kind: Kind, value: int | None, *, scope: str = Scope.EACH, **whom: Any) -> None:

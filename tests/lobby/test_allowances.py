@@ -72,7 +72,7 @@ def test_without_rows_the_settings_hold_and_nothing_for_all_together(kind: Kind,
 @pytest.mark.django_db
 def test_what_this_process_changes_holds_at_once() -> None:
     alice, crowd = make_user(), Group.objects.create(name="Crowd")
-    seen = []
+    seen: list[int | None] = []
     for scope, whom in ((Scope.EACH, {}), (Scope.GROUP, {"group": crowd}), (Scope.USER, {"user": alice})):
         Limit.objects.create(kind=KIND, scope=scope, value=len(seen), **whom)
         seen.append(allowances.allowed(alice.pk, KIND))
@@ -114,8 +114,8 @@ def test_what_another_process_changes_is_seen_when_what_is_kept_is_too_old() -> 
 LimitForm = modelform_factory(Limit, fields=["kind", "scope", "user", "group", "value"])
 
 
-def problems(**fields: Any) -> dict[str, list[str]]:
-    return LimitForm({"kind": KIND, "scope": Scope.EACH, **fields}).errors
+def problems(**fields: Any) -> dict[str, Any]:
+    return dict(LimitForm({"kind": KIND, "scope": Scope.EACH, **fields}).errors)
 
 
 @pytest.mark.django_db

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from lobby import env, limits
 from lobby.limits import PerHour
@@ -46,5 +47,5 @@ def test_a_limit_of_the_environment_is_a_number_or_none(text: str, limit: int | 
 @pytest.mark.parametrize("text", ["-1", "many", "1.5"])
 def test_nonsense_in_the_environment_is_refused_with_the_name(text: str, monkeypatch: Any) -> None:
     monkeypatch.setenv("LOBBY_SOMETHING", text)
-    with pytest.raises(env.ImproperlyConfigured, match="LOBBY_SOMETHING must be"):
+    with pytest.raises(ImproperlyConfigured, match="LOBBY_SOMETHING must be"):
         env.limit("LOBBY_SOMETHING", 5)
