@@ -9,6 +9,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import get_args
 
 import orjson
 import structlog
@@ -18,12 +19,20 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.multiprocess import MultiProcessCollector
 from redis.exceptions import RedisError
 
+from agents.ollama.errors import OllamaError
+from agents.purposes import PURPOSES
+from debates.consensus import StopReason
+from debates.consensus.labels import LabelName
+from debates.protocols import PROTOCOLS
 from monitoring import figures, totals
 from monitoring.counting import BOUNDS
 from monitoring.figures import Sample
 from monitoring.totals import Counted
 
 log = structlog.get_logger()
+
+FAULTS = sorted({fault.kind for fault in OllamaError.__subclasses__()})
+LABELS = get_args(LabelName)
 
 # A name without its "lobby_" and, of counters, "_total"; and what it means, with its unit.
 COUNTERS = {
@@ -40,6 +49,14 @@ HISTOGRAMS = {
     "run_queue_seconds": "Seconds that ended runs waited in line.",
     "run_seconds": "Seconds from the start of a run on its host to its end.",
     "debate_seconds": "Seconds from the start of a debate to its end.",
+}
+# Series that are told before anything is counted in them: from nothing to one is no increase to Prometheus.
+KNOWN: dict[str, Callable[[], list[dict[str, str]]]] = {
+    "runs": lambda: [{"status": str(status), "purpose": each} for each in PURPOSES for status in figures.ENDINGS],
+    "run_failures": lambda: [{"kind": kind} for kind in (*FAULTS, "worker_lost")],
+    "debates": lambda: [{"protocol": each, "label": label} for each in PROTOCOLS for label in (*LABELS, "none")],
+    "debate_stops": lambda: [{"reason": reason} for reason in get_args(StopReason)],
+    "chats": lambda: [{}],
 }
 GAUGES = {
     "queue_runs": "Runs waiting in line, by the host they are meant for.",
@@ -123,8 +140,11 @@ def _of_totals() -> Iterator[Metric]:
 
 def _counter(name: str, words: str, series: list[Counted]) -> Metric:
     family = CounterMetricFamily(f"lobby_{name}", words)
-    for counted in series:
-        family.add_sample(f"lobby_{name}_total", orjson.loads(counted.labels), counted.value)
+    told = [(orjson.loads(counted.labels), counted.value) for counted in series]
+    named = [labels for labels, _ in told]
+    told += [(labels, 0) for labels in KNOWN.get(name, list)() if labels not in named]
+    for labels, value in told:
+        family.add_sample(f"lobby_{name}_total", labels, value)
     return family
 
 

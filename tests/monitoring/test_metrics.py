@@ -119,6 +119,22 @@ def test_runs_are_told_as_counters_and_histograms(client: Client) -> None:
     assert {name: told.get(name) for name in expected} == expected
 
 
+def test_series_that_are_known_begin_at_nought_and_each_is_told_once(client: Client) -> None:
+    client.force_login(make_admin())
+    make_run(status="failed", purpose="chat.reply", error_kind="host_busy", finished_at=Now())
+
+    lines = client.get("/metrics").content.decode().splitlines()
+    told = [line for line in lines if line.startswith(("lobby_runs_total", "lobby_run_failures_total", "lobby_chats"))]
+    series = [line.rpartition(" ")[0] for line in told]
+    assert len(series) == len(set(series))
+    assert {line for line in told if not line.endswith(" 0.0")} == {
+        'lobby_runs_total{purpose="chat.reply",status="failed"} 1.0',
+        'lobby_run_failures_total{kind="host_busy"} 1.0',
+    }
+    nought = {"lobby_chats_total 0.0", 'lobby_runs_total{purpose="debate.ballot",status="done"} 0.0'}
+    assert nought - set(told) == set()
+
+
 def test_every_figure_is_told_as_a_gauge_with_help(client: Client) -> None:
     client.force_login(make_admin())
     make_host(name="attic")
