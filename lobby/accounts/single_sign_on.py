@@ -18,7 +18,7 @@ from django.contrib import messages
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from requests import RequestException
 
 from lobby import audit
@@ -32,7 +32,8 @@ log = structlog.get_logger()
 
 PROVIDER = "sso"
 INVITATION = "invitation"  # in the session: the token by which somebody came
-BROKEN = (OAuth2Error, RequestException, KeyError, TypeError, ValueError, AttributeError)  # what wrong answers lead to
+# What wrong answers lead to; the last is a page of django-allauth that we do not have (an address was taken just now).
+BROKEN = (OAuth2Error, RequestException, KeyError, TypeError, ValueError, AttributeError, NoReverseMatch)
 
 
 class Provider(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
