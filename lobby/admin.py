@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agents.models import Run
 from lobby.accounts import removal
+from lobby.accounts.admin import LimitValue
 from lobby.accounts.models import Limit
 from lobby.accounts.permissions import EVERYBODY
 from lobby.accounts.standing import standings
@@ -137,7 +138,7 @@ class OneOfEach(PaginationInlineFormSet):  # type: ignore[misc]
         return super().save_new(form, commit=commit)
 
 
-class LimitInline(TabularInline):  # type: ignore[misc]
+class LimitInline(LimitValue, TabularInline):  # type: ignore[misc]
     model = Limit
     formset = OneOfEach
     fields = ["kind", "value"]

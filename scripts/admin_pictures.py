@@ -103,7 +103,7 @@ def open_page(page: Page, path: str) -> None:
     if answer is None or not answer.ok:
         print(f"{path} answered {answer.status if answer else 'nothing'}", file=sys.stderr)
     page.wait_for_timeout(SETTLED)
-    width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    width = page.evaluate("document.documentElement.scrollWidth - screen.width")
     if width > 0:
         print(f"{path} is {width} px too wide", file=sys.stderr)
 

@@ -17,6 +17,10 @@ from lobby.site import FoundByOwner, ReadOnlyAdmin, RecordedAdmin, labelled
 
 KEY_STATES = {"works": "success", "expired": "warning", "revoked": "danger"}
 LONGEST_DAYS = 365
+LIMIT_WORDS = {
+    "min_value": "A limit is 0 or more; leave it empty for no limit.",
+    "invalid": "A limit is a whole number; leave it empty for no limit.",
+}
 INVITATION_STATES = {"open": "info", "used": "success", "expired": "warning"}
 
 
@@ -127,8 +131,17 @@ class InvitationAdmin(RecordedAdmin):
         self.message_user(request, f"Taken back: {len(taken)}. Used or over already: {len(queryset) - len(taken)}.")
 
 
+class LimitValue:
+    """What is no limit is refused in the words of limits."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "value":
+            options["error_messages"] = LIMIT_WORDS
+        return super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
+
+
 @admin.register(Limit)
-class LimitAdmin(RecordedAdmin):
+class LimitAdmin(LimitValue, RecordedAdmin):
     """Changed here, it holds within seconds. What no row says, the settings do (docs/configuration.md)."""
 
     list_display = ["kind", "scope", "user", "group", "value"]

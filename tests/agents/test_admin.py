@@ -136,6 +136,51 @@ def test_runs_are_shown_without_what_was_said_in_them(client: Client, carol: Use
         assert b"private words" not in page.content
 
 
+def test_frozen_prompt_is_a_page_of_its_own_whose_reading_is_recorded(client: Client, carol: User) -> None:
+    prompt = [{"role": "system", "content": "Be <b>brief</b>."}, {"role": "user", "content": "Why?"}]
+    run = make_run(
+        owner=make_user("alice"), messages=prompt, text="Because.", thinking="Hm.", format={"type": "object"}
+    )
+
+    page = client.get(f"/admin/agents/run/{run.pk}/prompt/").content.decode()
+
+    for words in ("Be &lt;b&gt;brief&lt;/b&gt;.", "Why?", "Because.", "Hm.", "object"):
+        assert words in page
+    assert "This run belongs to alice. That you read it has been recorded" in page
+    row = recorded().get()
+    assert (row.action, row.subject_id, row.detail) == ("run.read", str(run.pk), {"owner": run.owner_id})
+
+
+def test_who_may_not_see_runs_reads_no_prompt(client: Client) -> None:
+    run = make_run()
+    client.force_login(make_user("dave", is_staff=True))
+
+    assert client.get(f"/admin/agents/run/{run.pk}/prompt/").status_code == HTTPStatus.NOT_FOUND
+    assert recorded().count() == 0
+
+
+@pytest.mark.parametrize(
+    "asked, found",
+    [
+        ("purpose=trial", 1),
+        ("model=rare:1b", 1),
+        ("error_kind=stalled", 1),
+        ("status__exact=failed", 1),
+        ("status__exact=running", 0),
+        ("purpose=chat.reply", 0),
+    ],
+)
+def test_runs_are_filtered(client: Client, carol: User, asked: str, found: int) -> None:
+    make_run(purpose="trial", model="rare:1b", error_kind="stalled", status=Run.Status.FAILED)
+    make_run()
+    make_agent(model="rare:1b")
+
+    page = client.get(f"/admin/agents/run/?{asked}")
+
+    assert page.context["cl"].result_count == found
+    assert "kind of error" in page.content.decode()
+
+
 def queries_of(client: Client, path: str) -> int:
     with CaptureQueriesContext(connection) as queries:
         client.get(path)

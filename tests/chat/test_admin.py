@@ -33,6 +33,25 @@ def test_reading_a_transcript_is_recorded_with_reader_and_owner(client: Client) 
     )
 
 
+def test_reader_is_told_that_it_was_recorded_and_whose_it_is(client: Client) -> None:
+    conversation = conversation_of_alice()
+    client.force_login(make_admin())
+
+    page = client.get(f"/admin/chat/conversation/{conversation.pk}/change/").content.decode()
+
+    assert "This conversation belongs to alice. That you read it has been recorded in the audit log." in page
+
+
+def test_own_chat_is_read_without_a_notice(client: Client) -> None:
+    carol = make_admin()
+    conversation = make_conversation(owner=carol)
+    client.force_login(carol)
+
+    page = client.get(f"/admin/chat/conversation/{conversation.pk}/change/").content.decode()
+
+    assert "has been recorded" not in page
+
+
 def test_list_shows_nothing_that_was_said_and_is_not_recorded(client: Client) -> None:
     conversation_of_alice()
     client.force_login(make_admin())

@@ -42,6 +42,17 @@ def test_reading_a_transcript_is_recorded_with_reader_and_owner(carol: Client) -
     assert (row.actor_name, row.subject_id, row.detail) == ("carol", str(debate.pk), {"owner": debate.owner_id})
 
 
+def test_reader_is_told_that_it_was_recorded_and_whose_it_is(carol: Client) -> None:
+    page = page_of(carol, make_debate(owner=make_user("bob")))
+    assert "This debate belongs to bob. That you read it has been recorded in the audit log." in page
+
+
+@pytest.mark.parametrize("asked, found", [("?protocol=round-table", 1), ("?protocol=delphi", 0), ("?rule=majority", 0)])
+def test_debates_are_filtered_by_protocol_and_rule(carol: Client, asked: str, found: int) -> None:
+    make_debate(rule="three-quarters")
+    assert carol.get(f"/admin/debates/debate/{asked}").context["cl"].result_count == found
+
+
 def test_not_even_an_admin_sees_votes_before_the_barrier(carol: Client) -> None:
     debate = make_debate(options=["Close it", "Keep it open"])
     make_round(debate, "AB.", step="ballot")

@@ -35,7 +35,9 @@ def somebody() -> User:
 
 def alert(**fields: Any) -> Alert:
     rule = AlertRule.objects.create(name=f"rule {next(numbers)}", metric="queue_runs", bound=1)
-    return Alert.objects.create(rule=rule, value=2, acknowledged_by=somebody(), **fields)
+    return Alert.objects.create(
+        rule=rule, value=2, acknowledged_by=somebody(), **{"raised_at": timezone.now()} | fields
+    )
 
 
 def conversation() -> Conversation:

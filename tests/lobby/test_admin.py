@@ -1,0 +1,119 @@
+"""Users and groups in the admin: what each may do, as words, and how much each may use."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+
+from lobby.accounts.models import Limit
+from lobby.accounts.permissions import CHAT, DEBATE, EVERYBODY, MANAGE_AGENTS, SEE_METRICS
+from lobby.admin import RIGHTS, rights
+from tests.factories import make_admin, make_conversation, make_run, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def carol(client: Client) -> Client:
+    client.force_login(make_admin())
+    return client
+
+
+def permission(right: str) -> Permission:
+    app, _, name = right.partition(".")
+    return Permission.objects.get(content_type__app_label=app, codename=name)
+
+
+def of_user(user: User, *, may: tuple[str, ...] = (), limits: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
+    return {"username": user.username, "is_active": "on", "user_permissions": pks(may)} | inline(limits)
+
+
+def pks(may: tuple[str, ...]) -> list[str]:
+    return [str(permission(right).pk) for right in may]
+
+
+def inline(limits: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    form = {"limits-TOTAL_FORMS": str(len(limits)), "limits-INITIAL_FORMS": "0"}
+    for number, (kind, value) in enumerate(limits):
+        form |= {f"limits-{number}-kind": kind, f"limits-{number}-value": value}
+    return form
+
+
+def test_every_right_that_is_named_is_there() -> None:
+    assert [f"{row.content_type.app_label}.{row.codename}" for row in rights()] == list(RIGHTS)
+    assert list(RIGHTS)[:4] == [CHAT, DEBATE, MANAGE_AGENTS, SEE_METRICS]
+
+
+def test_rights_are_plain_checkboxes_with_words(carol: Client) -> None:
+    page = carol.get(f"/admin/auth/user/{make_user().pk}/change/").content.decode()
+    for words in ("Chat with agents", "Start debates", "Manage agents and model hosts", "See the dashboard"):
+        assert words in page
+    assert "Can add log entry" not in page
+
+
+def test_user_is_given_rights_and_keeps_those_that_are_not_shown(carol: Client) -> None:
+    alice = make_user()
+    hidden = Permission.objects.get(codename="add_logentry")
+    alice.user_permissions.set([hidden, permission(DEBATE)])
+
+    carol.post(f"/admin/auth/user/{alice.pk}/change/", of_user(alice, may=(CHAT, SEE_METRICS)))
+
+    given = {row.codename for row in alice.user_permissions.all()}
+    assert given == {"add_logentry", "chat", "see_metrics"}
+
+
+def test_group_is_given_rights_and_the_list_says_so(carol: Client) -> None:
+    group = Group.objects.create(name="Writers")
+    make_user().groups.add(group)
+    form = {"name": "Writers", "permissions": pks((DEBATE,))} | inline((("debates_at_once", "3"),))
+
+    carol.post(f"/admin/auth/group/{group.pk}/change/", form)
+
+    limit = Limit.objects.get()
+    assert (limit.scope, limit.group, limit.user, limit.value) == ("group", group, None, 3)
+    page = carol.get("/admin/auth/group/").content.decode()
+    assert "Start debates" in page
+
+
+def test_limits_of_a_user_stand_with_the_user(carol: Client) -> None:
+    alice = make_user()
+    limits = (("runs_per_hour", "5"), ("tokens_per_day", ""))
+    carol.post(f"/admin/auth/user/{alice.pk}/change/", of_user(alice, limits=limits))
+
+    rows = Limit.objects.order_by("kind").values_list("kind", "scope", "user", "value")
+    assert list(rows) == [("runs_per_hour", "user", alice.pk, 5), ("tokens_per_day", "user", alice.pk, None)]
+
+
+@pytest.mark.parametrize(
+    "limits, words",
+    [
+        ((("runs_per_hour", "-1"),), "A limit is 0 or more; leave it empty for no limit."),
+        ((("runs_per_hour", "many"),), "A limit is a whole number"),
+        ((("runs_per_hour", "1"), ("runs_per_hour", "2")), "There can be only one limit of a kind."),
+    ],
+)
+def test_limit_that_is_none_is_refused_with_words(
+    carol: Client, limits: tuple[tuple[str, str], ...], words: str
+) -> None:
+    alice = make_user()
+    answer = carol.post(f"/admin/auth/user/{alice.pk}/change/", of_user(alice, limits=limits))
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert Limit.objects.count() == 0
+
+
+def test_page_of_a_user_says_how_much_was_used(carol: Client) -> None:
+    alice = make_user()
+    make_conversation(owner=alice)
+    make_run(owner=alice)
+    make_run(owner=alice)
+    page = carol.get(f"/admin/auth/user/{alice.pk}/change/").content.decode()
+    for words in ("1 chats", "0 debates", "2 runs in 24 hours", "2 runs in 30 days"):
+        assert words in page
+
+
+def test_what_everybody_may_is_said_on_the_page_of_groups(carol: Client) -> None:
+    group, _ = Group.objects.get_or_create(name=EVERYBODY)
+    page = carol.get(f"/admin/auth/group/{group.pk}/change/").content.decode()
+    assert "holds for every active user, member or not" in page
