@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.utils.text import slugify
 
-from chat import tree
 from chat.models import Conversation, Message
 from lobby.accounts.own_data import AT_ONCE, File, Part, dumps
 from lobby.live import streams
@@ -37,8 +37,7 @@ def _message(message: Message) -> dict[str, Any]:
 
 def as_markdown(conversation: Conversation, messages: list[Message]) -> Iterator[bytes]:
     """The branch that was shown, then all other messages."""
-    shape = tree.read(conversation)
-    path = set(shape.path(conversation.head_id))
+    path = _path(conversation, messages)
     yield f"# {conversation}\n\n".encode()
     for message in messages:
         if message.pk in path:
@@ -48,6 +47,15 @@ def as_markdown(conversation: Conversation, messages: list[Message]) -> Iterator
     for message in messages:
         if message.pk not in path:
             yield _in_words(message)
+
+
+def _path(conversation: Conversation, messages: list[Message]) -> set[UUID]:
+    parents = {message.pk: message.parent_id for message in messages}
+    path, here = set(), conversation.head_id
+    while here is not None and here in parents:
+        path.add(here)
+        here = parents[here]
+    return path
 
 
 def _in_words(message: Message) -> bytes:

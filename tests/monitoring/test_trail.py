@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.db import ProgrammingError, connection, transaction
 from django.test import Client
@@ -201,3 +202,25 @@ def test_database_refuses_to_empty_the_trail() -> None:
         with pytest.raises(ProgrammingError, match="append-only"), transaction.atomic():
             cursor.execute("TRUNCATE monitoring_auditevent")
     assert AuditEvent.objects.count() == 1
+
+
+def test_role_of_the_operating_page_writes_the_trail_and_cannot_lift_what_keeps_it() -> None:
+    page = (settings.BASE_DIR / "docs/operating.md").read_text()
+    grants = [line.strip() for line in page.splitlines() if line.endswith(" lobby_app;")]
+    tries = [
+        "UPDATE monitoring_auditevent SET action = ''",
+        "DELETE FROM monitoring_auditevent",
+        "TRUNCATE monitoring_auditevent",
+        "ALTER TABLE monitoring_auditevent DISABLE TRIGGER ALL",
+        "DROP TRIGGER append_only ON monitoring_auditevent",
+    ]
+    with connection.cursor() as cursor:
+        for statement in ("CREATE ROLE lobby_app", *grants, "SET LOCAL ROLE lobby_app"):
+            cursor.execute(statement)
+        note()
+        for statement in tries:
+            with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"), transaction.atomic():
+                cursor.execute(statement)
+        assert AuditEvent.objects.count() == 1
+        cursor.execute("RESET ROLE")
+    assert len(grants) == 3
