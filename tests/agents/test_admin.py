@@ -80,7 +80,8 @@ def test_deleting_an_agent_is_recorded_and_keeps_its_runs(client: Client, carol:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://gpu", "http://", "http://a b", "http://me:secret@gpu:1", "javascript:x", "gpu:1"]
+    "url",
+    ["ftp://gpu", "http://169.254.169.254", "http://", "http://a b", "http://me:secret@gpu:1", "javascript:x", "gpu:1"],
 )
 def test_host_address_that_is_none_is_refused(client: Client, carol: User, url: str) -> None:
     answer = client.post("/admin/agents/host/add/", {"name": "gpu", "base_url": url, "max_parallel": "1"})
