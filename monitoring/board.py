@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.timezone import now as this_moment
 
 from agents.models import Host, Run
-from monitoring.figures import ANY_HOST, CLOSED, HALF_OPEN, OPEN, Sample, collect
+from monitoring.figures import ANY_HOST, CLOSED, ENDINGS, HALF_OPEN, OPEN, Sample, collect
 
 BREAKER_WORDS = {CLOSED: "closed", HALF_OPEN: "half open", OPEN: "open"}
 FAILED_TOO_OFTEN = 0.05
@@ -167,24 +167,25 @@ def _workers(figures: Figures) -> Tile:
 
 # Of a day's minutes; the planner's own count of all rows is near enough and costs nothing.
 DAY = """
-SELECT key, sum(value::float8) FROM monitoring_snapshot, jsonb_each_text(figures)
- WHERE span = 'minute' AND at > now() - interval '24 hours' AND key LIKE 'runs_finished:%' GROUP BY 1
- UNION ALL
-SELECT 'rows', reltuples FROM pg_class WHERE oid = 'agents_run'::regclass
+SELECT sum((figures->>'runs_finished:done')::float8), sum((figures->>'runs_finished:failed')::float8),
+       sum((figures->>'runs_finished:cancelled')::float8), sum((figures->>'runs_finished:interrupted')::float8),
+       (SELECT reltuples FROM pg_class WHERE oid = 'agents_run'::regclass)
+  FROM monitoring_snapshot WHERE span = 'minute' AND at > now() - interval '24 hours'
 """
 
 
 def _states(figures: Figures) -> Iterable[Line]:
-    day = dict(_rows(DAY))
+    ((*ended, rows),) = _rows(DAY)
+    day = dict(zip(ENDINGS, ended, strict=True))
     now = {Run.Status.QUEUED: figures.total("queue_runs"), Run.Status.RUNNING: figures.total("runs_running")}
     for status in Run.Status:
         href = rows_of("agents.run", status__exact=status.value)
         if status in now:
             yield Line(status.label, [f"{now[status]:,.0f}", "", ""], href)
             continue
-        minute, whole_day = figures.get("runs_finished", status) or 0, day.get(f"runs_finished:{status}", 0)
-        yield Line(status.label, ["", f"{minute:,.0f}", f"{whole_day:,.0f}"], href)
-    yield Line("all kept", ["", "", f"≈ {max(0, day['rows']):,.0f}"], rows_of("agents.run"))
+        minute = figures.get("runs_finished", status) or 0
+        yield Line(status.label, ["", f"{minute:,.0f}", f"{day[status] or 0:,.0f}"], href)
+    yield Line("all kept", ["", "", f"≈ {max(0, rows):,.0f}"], rows_of("agents.run"))
 
 
 def _hosts(figures: Figures) -> Iterable[Line]:
