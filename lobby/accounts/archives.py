@@ -1,3 +1,4 @@
+from contextlib import ExitStack
 from tempfile import TemporaryFile
 
 from django.contrib.auth.models import User
@@ -12,8 +13,10 @@ def send(request: HttpRequest, user: User) -> FileResponse:
 
     Raises TooManyExports, OSError.
     """
-    file = TemporaryFile()  # noqa: SIM115  (the response closes it)
-    own_data.export(user, file, request=request)
+    with ExitStack() as opened:
+        file = opened.enter_context(TemporaryFile())
+        own_data.export(user, file, request=request)
+        opened.pop_all()  # from here on it is closed with the response
     file.seek(0)
     name = f"agent-lobby-{user.get_username()}-{timezone.now():%Y-%m-%d}.zip"
     return FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
