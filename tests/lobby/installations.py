@@ -15,6 +15,7 @@ import psycopg.conninfo
 from django.apps import apps
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection, connections, models
+from django.db.migrations.executor import MigrationExecutor
 from psycopg import sql
 from rich.console import Console
 
@@ -92,15 +93,27 @@ def filled_database() -> Iterator[str]:
     template = connection.settings_dict["NAME"]
     connection.close()  # nobody may be in a database that is copied
     with database(like=template) as url:
-        connections.databases[ALIAS] = connection.settings_dict | {"NAME": name_of(url)}
-        try:
+        with known_to_django(url):
             for model in apps.get_models(include_auto_created=True):
                 if model._meta.managed:  # else it has no table
                     row_of(model)
-        finally:
-            connections[ALIAS].close()
-            del connections[ALIAS], connections.databases[ALIAS]
         yield url
+
+
+@contextmanager
+def known_to_django(url: str) -> Iterator[None]:
+    connections.databases[ALIAS] = connection.settings_dict | {"NAME": name_of(url)}
+    try:
+        yield
+    finally:
+        connections[ALIAS].close()
+        del connections[ALIAS], connections.databases[ALIAS]
+
+
+def migrate(url: str, *, app: str, to: str) -> None:
+    """Forward or back, with all that depends on it."""
+    with known_to_django(url):
+        MigrationExecutor(connections[ALIAS]).migrate([(app, to)])
 
 
 def row_of(model: type[models.Model]) -> Any:
