@@ -20,7 +20,7 @@ from lobby import aside
 from lobby.findings import Finding, State, graded
 from lobby.live.connections import sync_redis
 from monitoring.baseline import compare
-from monitoring.beats import LAST_BEAT, silence
+from monitoring.beats import LAST_BEAT, REMEMBERED, silence
 
 DEADLINE = 2.5  # seconds for all of it
 
@@ -144,7 +144,8 @@ def redis() -> Iterator[Finding]:
     yield _clock("redis clock", lambda: _redis_time(client.time()))
     silent = silence(client.pttl(LAST_BEAT))  # type: ignore[arg-type]
     advice = "Start beat, of which there has to be exactly one (docs/operating.md)."
-    yield Finding("beat", graded(silent, warn=30, fail=60), f"last rang {silent:,.0f} s ago", advice)
+    words = f"last rang {silent:,.0f} s ago" if silent < REMEMBERED else "has not rung for a day, or never did"
+    yield Finding("beat", graded(silent, warn=30, fail=60), words, advice)
 
 
 def _redis_time(told: Any) -> float:

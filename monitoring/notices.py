@@ -184,8 +184,10 @@ def describe(alert: Alert) -> str:
     metric = METRICS.get(alert.rule.metric)
     if metric is None:
         return f"{alert.rule.metric}: {alert.value:g}"
-    words = f"{metric.words[0].upper()}{metric.words[1:]}"
-    return f"{words}: {metric.show(alert.value)} ({alert.rule.comparison} {metric.show(alert.rule.bound)})."
+    words = f"{metric.words[0].upper()}{metric.words[1:]}: {metric.show(alert.value)}"
+    if metric.unit == "switch":
+        return f"{words}."
+    return f"{words} ({alert.rule.comparison} {metric.show(alert.rule.bound)})."
 
 
 def _test_message() -> dict[str, Any]:

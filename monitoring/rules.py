@@ -11,12 +11,14 @@ class Metric:
     """A figure (monitoring/figures.py) as a rule sees it; each of its labels is a subject of its own."""
 
     words: str
-    unit: str = ""  # "s", "B", or "share", which is written in per cent
+    unit: str = ""  # "s", "B", "share", which is written in per cent, or "switch", which is 1 or 0
     only: Mapping[str, str] = field(default_factory=dict)  # labels of the samples that count
     needs_redis: bool = False
 
     def show(self, value: float) -> str:
         match self.unit:
+            case "switch":
+                return "yes" if value else "no"
             case "share":
                 return f"{value * 100:.3g} %"
             case "B":
@@ -31,7 +33,7 @@ METRICS: dict[str, Metric] = {
     "queue_oldest_seconds": Metric("longest wait in line", "s"),
     "runs_running": Metric("runs under way"),
     "host_slots": Metric("replies at once that the host takes"),
-    "host_up": Metric("host is up (1) or down (0)"),
+    "host_up": Metric("host answers", "switch"),
     "host_breaker_state": Metric("breaker of the host: closed 0, half open 1, open 2", needs_redis=True),
     "failure_ratio": Metric("runs that failed in the last 5 min", "share"),
     "runs_finished": Metric("runs that ended in the last minute"),
@@ -46,7 +48,7 @@ METRICS: dict[str, Metric] = {
     "database_connections": Metric("connections of the database"),
     "database_bytes": Metric("size of the database", "B"),
     "redis_bytes": Metric("memory that Redis uses", "B", needs_redis=True),
-    "redis_up": Metric("Redis answers (1) or not (0)"),
+    "redis_up": Metric("Redis answers", "switch"),
     "ws_connections": Metric("open sockets", needs_redis=True),
     "disk_free_ratio": Metric("free disk", "share"),
     "runs_reaped": Metric("runs taken from dead workers in the last 5 min", needs_redis=True),

@@ -83,7 +83,7 @@ def test_mail_says_what_is_and_what_to_do() -> None:
     (message,) = mail.outbox
     assert (message.subject, message.to) == ("[Agent Lobby] critical: Host down: attic", ["carol@house.example"])
     assert message.body == (
-        "Host down: attic.\n\nHost is up (1) or down (0): 0 (below 1).\n\nStart it.\n\nhttps://lobby.example/dashboard/"
+        "Host down: attic.\n\nHost answers: no.\n\nStart it.\n\nhttps://lobby.example/dashboard/"
     )
 
 
@@ -168,7 +168,7 @@ def test_webhook_that_fails_is_tried_again_ever_later_and_then_given_up() -> Non
         for _ in range(8):
             send_due()
             notice = Notification.objects.annotate(pause=until_next()).get()
-            pauses.append((notice.state, round(notice.pause.total_seconds())))  # type: ignore[attr-defined]
+            pauses.append((notice.state, round(notice.pause.total_seconds())))
             due_now()
 
     assert [pause for state, pause in pauses if state == State.WAITING] == [30, 60, 300, 900, 3600]
