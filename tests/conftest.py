@@ -85,10 +85,11 @@ def empty_redis() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def limits_unread() -> None:
     """What the test before set is gone from the tables, and from memory."""
-    from lobby.accounts import allowances, marks
+    from lobby.accounts import allowances, marks, permissions
 
     allowances.forget()
     marks.forget()
+    permissions.forget()
 
 
 class RedisServer:

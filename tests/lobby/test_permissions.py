@@ -1,6 +1,5 @@
 """What people may do: everybody by default, and what an admin takes away or gives."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,13 +16,6 @@ from tests.factories import make_admin, make_agent, make_conversation, make_host
 from tests.jsonapi import Api
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def read_anew() -> Iterator[None]:
-    permissions.forget()
-    yield
-    permissions.forget()
 
 
 def everybody() -> Group:
