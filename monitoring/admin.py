@@ -34,9 +34,10 @@ class AlertRuleAdmin(RecordedAdmin):
     @admin.display(description="raised when")
     def when(self, rule: AlertRule) -> str:
         metric = rules.METRICS.get(rule.metric)
-        words, bound = (metric.words, metric.show(rule.bound)) if metric else (rule.metric, f"{rule.bound:g}")
-        lasting = f" for {rule.for_seconds} s" if rule.for_seconds else ""
-        return f"{words} {rule.get_comparison_display()} {bound}{lasting}"
+        words = f"{rule.metric} {rule.comparison} {rule.bound:g}"
+        if metric:
+            words = metric.condition(rule.comparison, rule.bound)
+        return f"{words} for {rule.for_seconds} s" if rule.for_seconds else words
 
     @admin.action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:

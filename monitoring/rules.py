@@ -27,6 +27,12 @@ class Metric:
                 return f"{value:,.3g} s" if value < 100 else f"{value:,.0f} s"  # noqa: PLR2004 - as people write it
         return f"{value:,.6g}"
 
+    def condition(self, comparison: str, bound: float) -> str:
+        """When a rule holds, in words."""
+        if self.unit == "switch":
+            return f"{self.words}: {'no' if comparison == 'below' else 'yes'}"
+        return f"{self.words} {comparison} {self.show(bound)}"
+
 
 METRICS: dict[str, Metric] = {
     "queue_runs": Metric("runs waiting in line"),
