@@ -21,6 +21,7 @@ from tests.lobby.installations import (
     lobby,
     migrate,
     name_of,
+    on_server,
     quiet,
     role,
 )
@@ -115,6 +116,17 @@ def test_an_installation_that_nobody_has_used_is_empty(restore: Restore, backup:
     restore(backup)
 
     assert figures(target) == manifest_of(backup)["tables"]
+
+
+def test_what_a_killed_restore_left_is_cleared(restore: Restore, backup: Path, target: str) -> None:
+    before = databases()
+    with on_server() as server:
+        for left in ("restoring", "replaced"):
+            server.execute(f"CREATE DATABASE {name_of(target)}_{left}")
+
+    restore(backup)
+
+    assert (figures(target), databases()) == (manifest_of(backup)["tables"], before)
 
 
 # Where there is data
