@@ -1,14 +1,18 @@
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils.timezone import now
 from ninja import Field, Query, Router, Schema
 
 from agents.pages import page
 from agents.schemas import Place
-from monitoring import figures, history, trail, trail_views
+from monitoring import alerts, figures, history, trail, trail_views
+from monitoring.models import Alert
+from monitoring.notices import describe
 from monitoring.topics import may_see
 
 router = Router(tags=["monitoring"])
@@ -48,6 +52,53 @@ def get_history(request: HttpRequest, span: history.Span = "24h") -> HttpRespons
     """What the charts show: a day in steps of five minutes, or a month in steps of two hours."""
     _check(request)
     return HttpResponse(orjson.dumps(history.read(span)), content_type="application/json")  # thousands of numbers
+
+
+class OpenAlert(Schema):
+    id: UUID
+    rule: str
+    subject: str = Field(description="What it is about, for example a host; empty: the installation.")
+    severity: str
+    value: float
+    text: str = Field(description="The figure behind it, in words.")
+    advice: str
+    since: datetime
+    raised_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+
+
+@router.get("/dashboard/alerts", response=list[OpenAlert])
+def list_alerts(request: HttpRequest) -> list[dict[str, Any]]:
+    """The open ones, the worst first. When there are others, the topic `dashboard:0` says `{"type": "alerts"}`."""
+    _check(request)
+    return [_told(alert) for alert in alerts.open_alerts()]
+
+
+@router.post("/dashboard/alerts/{id}/acknowledge", response=OpenAlert)
+def acknowledge_alert(request: HttpRequest, id: UUID) -> dict[str, Any]:  # noqa: A002 - the address's word
+    """Say that you look after it: it stays open, and no longer calls. For staff."""
+    if not request.user.is_staff:
+        raise Http404
+    alerts.acknowledge(get_object_or_404(Alert.objects.open(), pk=id), by=request.user)
+    return _told(get_object_or_404(alerts.open_alerts(), pk=id))
+
+
+def _told(alert: Alert) -> dict[str, Any]:
+    who = alert.acknowledged_by
+    return {
+        "id": alert.pk,
+        "rule": alert.rule.name,
+        "subject": alert.subject,
+        "severity": alert.rule.severity,
+        "value": alert.value,
+        "text": describe(alert),
+        "advice": alert.rule.advice,
+        "since": alert.since,
+        "raised_at": alert.raised_at,
+        "acknowledged_at": alert.acknowledged_at,
+        "acknowledged_by": who.get_username() if who else None,
+    }
 
 
 class AuditRow(Schema):

@@ -143,5 +143,7 @@ OPERATIONS = {
     "GET /api/audit": Row(anonymous=401, bob=404, carol=200, alice=404),
     "GET /api/audit/export": Row(anonymous=401, bob=404, carol=200, alice=404),
     "GET /api/dashboard": Row(anonymous=401, bob=404, carol=200, alice=404),
+    "GET /api/dashboard/alerts": Row(anonymous=401, bob=404, carol=200, alice=404),
+    "POST /api/dashboard/alerts/{id}/acknowledge": Row(anonymous=401, bob=404, carol=404, alice=404),  # of none
     "GET /api/dashboard/history": Row(anonymous=401, bob=404, carol=200, alice=404),
 }

@@ -229,3 +229,21 @@ def test_lobby_tells_staff_what_is_critical_until_somebody_took_it(client: Clien
     alerts.acknowledge(Alert.objects.get(rule__severity="critical"), by=carol)
 
     assert (seen, bar in client.get("/").content.decode()) == ([False, True], False)
+
+
+def test_programs_read_alerts_and_take_them_in_hand(client: Client) -> None:
+    raised("info", "critical")
+    client.force_login(make_admin())
+
+    told = client.get("/api/dashboard/alerts").json()
+    answer = client.post(f"/api/dashboard/alerts/{told[0]['id']}/acknowledge")
+
+    assert [(each["rule"], each["severity"], each["acknowledged_by"]) for each in told] == [
+        ("rule 1", "critical", None),
+        ("rule 0", "info", None),
+    ]
+    assert (answer.status_code, answer.json()["acknowledged_by"], told[0]["text"]) == (
+        200,
+        "carol",
+        "Workers: 1 (above 0).",
+    )
