@@ -23,7 +23,7 @@ home = Path()
 def pytest_configure(config: pytest.Config) -> None:
     """Before the settings are read, which pytest-django leaves to the first who imports them."""
     global home
-    if config.getoption("numprocesses"):  # it only hands tests out to processes that each do this for themselves
+    if config.getoption("numprocesses", None):  # it only hands tests out to processes that each do this for themselves
         return
     home = Path(tempfile.mkdtemp(prefix="lobby-test-"))
     database = postgres.start(home, durable=False)
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     for server in reversed(started):
         server.stop()
-    if home != Path():  # pytest gave up before it was configured: that would be the current folder
+    if started:  # else pytest gave up before it was configured, and `home` is the current folder
         shutil.rmtree(home, ignore_errors=True)
 
 
