@@ -8,10 +8,12 @@ import requests
 import schemathesis
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils.timezone import now
 from hypothesis import HealthCheck, settings
 
 from lobby.accounts import keys
 from lobby.api import api
+from monitoring.models import Alert, AlertRule
 from tests.debates.rows import make_debate
 from tests.factories import make_agent, make_conversation, make_host, make_message, make_run, make_user
 
@@ -45,6 +47,8 @@ def known(alice: User) -> dict[str, str]:
     run = make_run(owner=alice, agent=agent)
     debate = make_debate(owner=alice, votes=["AAB"], status="running", silent=["devils-advocate"])
     key, _ = keys.make(alice, name="script", scopes=["read"])
+    rule = AlertRule.objects.create(name="No worker", metric="workers", comparison="below", bound=1)
+    alert = Alert.objects.create(rule=rule, value=0, raised_at=now())
     return {
         "conversations": str(conversation.pk),
         "messages": str(message.pk),
@@ -52,6 +56,7 @@ def known(alice: User) -> dict[str, str]:
         "agents": agent.slug,
         "debates": str(debate.pk),
         "me": str(key.pk),
+        "dashboard": str(alert.pk),
     }
 
 
