@@ -121,6 +121,11 @@ def _database() -> dict[str, Any]:
         key: parts[key] for key in parts if key not in {"user", "password", "host", "port", "dbname"}
     }
     options.setdefault("connect_timeout", 5)
+    # A server that has vanished from the network is noticed within seconds, not after the kernel's quarter of an hour.
+    options.setdefault("tcp_user_timeout", 10_000)  # milliseconds
+    options.setdefault("keepalives_idle", 30)  # seconds
+    options.setdefault("keepalives_interval", 5)
+    options.setdefault("keepalives_count", 3)
     in_web = os.environ.get("LOBBY_PROCESS") == "web"
     if in_web:  # views run in threads: a pool. A worker's few threads each keep their one connection instead.
         options["pool"] = {"min_size": 1, "max_size": env.number("DATABASE_POOL", 12, least=2), "timeout": 10}

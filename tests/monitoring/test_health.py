@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from agents.models import Host, Worker
+from monitoring import health
 from tests.conftest import RedisServer
 from tests.factories import make_host
 from tests.listening import Answer, listening, replying, silent
@@ -176,3 +178,22 @@ def ask(url: str) -> None:
     """As somebody who is signed in, so that the database is asked; it does not answer."""
     with suppress(httpx.TransportError):
         httpx.get(url, cookies={"sessionid": "x" * 32}, timeout=30, trust_env=False)
+
+
+def test_who_asks_while_a_check_hangs_shares_its_answer() -> None:
+    calls, over = [], Event()
+
+    def check() -> None:
+        calls.append(1)
+        over.wait(10)
+
+    line = health.Line(part=check)
+    first, second = line.begin(), line.begin()
+    late = first(0.05)
+    over.set()
+    answers = [first(5), second(5)]
+
+    assert (len(calls), late["part"].reason) == (1, "No answer within 2 s.")
+    assert [each["part"].is_well for each in answers] == [True, True]
+    assert line.begin()(5)["part"].is_well
+    assert len(calls) == 2
