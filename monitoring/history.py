@@ -41,8 +41,8 @@ class History:
 def read(span: Span) -> History:
     source = SOURCES[span]
     step = int(source.step.total_seconds())
-    until = int(minute_now().timestamp())
-    first = (until - int(source.back.total_seconds())) // step * step + step
+    until = int(minute_now().timestamp()) // step * step  # the point under way would look like a fall
+    first = until - int(source.back.total_seconds()) + step
     at = list(range(first, until, step))
     known: set[int] = set()
     added: dict[str, dict[int, list[float]]] = {}
