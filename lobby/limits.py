@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 WAIT_UNKNOWN = 60  # seconds
 MINUTE = 60  # seconds
+PATIENCE = 3  # seconds: a Redis that hangs is as good as away
 
 
 class PerHour(RateLimitItemPerHour):
@@ -24,7 +25,7 @@ class PerHour(RateLimitItemPerHour):
 @cache
 def _limiter() -> MovingWindowRateLimiter:
     uri = settings.REDIS_URL.replace("unix://", "redis+unix://")
-    return MovingWindowRateLimiter(RedisStorage(uri))
+    return MovingWindowRateLimiter(RedisStorage(uri, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE))
 
 
 def hit(item: RateLimitItem, *who: str, counted: int = 0) -> int:

@@ -56,6 +56,7 @@ class Lobby:
     def start(self, *, host: str, port: int, workers: int) -> str:
         """Start all of it; returns the path of the sign-in link. Raises StartFailed."""
         self.env.setdefault("ALLOWED_HOSTS", ",".join(names_of(host)))
+        self.env.setdefault("LOBBY_URL", address_of(host=host, port=port))
         model = self.start_model()  # first: it loads while the others start
         self.start_redis()
         self.start_database()
