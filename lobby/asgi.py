@@ -33,11 +33,13 @@ event_stream = or_key(AuthMiddlewareStack(sse.application), sse.application)
 
 
 async def http(scope, receive, send):  # type: ignore[no-untyped-def]
-    if scope["path"].startswith("/health"):
-        door = probes
-    else:
-        door = event_stream if sse.matches(scope["path"]) else django
-    await door(scope, receive, send)
+    await door_for(scope["path"])(scope, receive, send)
+
+
+def door_for(path):  # type: ignore[no-untyped-def]
+    if path.startswith("/health"):
+        return probes
+    return event_stream if sse.matches(path) else django
 
 
 application = ProtocolTypeRouter(

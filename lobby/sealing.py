@@ -21,7 +21,9 @@ class NotOurs(Exception):
     """None of the keys we have opens it."""
 
     def __init__(self) -> None:
-        super().__init__("This secret was sealed with a key that is gone (LOBBY_SECRET_KEY was changed): enter it anew.")
+        super().__init__(
+            "This secret was sealed with a key that is gone (LOBBY_SECRET_KEY was changed): enter it anew."
+        )
 
 
 def seal(secret: str) -> str:

@@ -67,15 +67,13 @@ def refused(user: int | None, kind: str) -> None:
     _say_once(user, kind, FULL, percent=FULL)
 
 
-def _say_once(
-    user: int | None, kind: str, mark: int, *, percent: int, used: int | None = None, limit: int | None = None
-) -> None:
+def _say_once(user: int | None, kind: str, mark: int, *, percent: int, **numbers: int) -> None:
     key = f"lobby:mark:{user}:{kind}:{mark}:{_window(kind)}"
     if not _is_first(key):
         return
     row = User.objects.filter(pk=user).first() if user else None
     action = "limit.reached" if mark == FULL else "limit.near"
-    audit.record(action, actor=row, subject=row, kind=kind, percent=percent, used=used, limit=limit)
+    audit.record(action, actor=row, subject=row, kind=kind, percent=percent, **numbers)
     if user and kind in WORDS:
         _tell(user, {"type": "limit.mark", "kind": kind, "percent": percent, "words": words_for(kind, percent)})
 

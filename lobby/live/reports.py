@@ -40,7 +40,9 @@ class Rates:
         self._looks.append((now, dict(counted)))
         began, before = self._looks[0]
         seconds = now - began
-        return {name: (number - before.get(name, 0.0)) / seconds if seconds else 0.0 for name, number in counted.items()}
+        return {
+            name: (number - before.get(name, 0.0)) / seconds if seconds else 0.0 for name, number in counted.items()
+        }
 
 
 async def tell_for_ever(client: redis.asyncio.Redis, *, key: str) -> None:

@@ -82,9 +82,7 @@ def test_mail_says_what_is_and_what_to_do() -> None:
     assert send_due() == 1
     (message,) = mail.outbox
     assert (message.subject, message.to) == ("[Agent Lobby] critical: Host down: attic", ["carol@house.example"])
-    assert message.body == (
-        "Host down: attic.\n\nHost answers: no.\n\nStart it.\n\nhttps://lobby.example/dashboard/"
-    )
+    assert message.body == ("Host down: attic.\n\nHost answers: no.\n\nStart it.\n\nhttps://lobby.example/dashboard/")
 
 
 def test_told_once_and_once_more_when_it_is_over() -> None:
