@@ -3,6 +3,7 @@ sockets and event streams on the loop."""
 
 import os
 import sys
+from typing import Any
 
 # How long a view's thread may keep the loop of sockets waiting at a time; 5 ms by default.
 sys.setswitchinterval(0.001)
@@ -36,7 +37,7 @@ async def http(scope, receive, send):  # type: ignore[no-untyped-def]
     await door_for(scope["path"])(scope, receive, send)
 
 
-def door_for(path):  # type: ignore[no-untyped-def]
+def door_for(path: str) -> Any:
     if path.startswith("/health"):
         return probes
     return event_stream if sse.matches(path) else django

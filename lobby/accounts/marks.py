@@ -67,7 +67,7 @@ def refused(user: int | None, kind: str) -> None:
     _say_once(user, kind, FULL, percent=FULL)
 
 
-def _say_once(user: int | None, kind: str, mark: int, *, percent: int, **numbers: int) -> None:
+def _say_once(user: int | None, kind: str, mark: int, *, percent: int, **numbers: Any) -> None:
     key = f"lobby:mark:{user}:{kind}:{mark}:{_window(kind)}"
     if not _is_first(key):
         return
