@@ -289,12 +289,12 @@ class DebatesBench:
         self.figures.append(Figure(what, unit, list(values), bar))
 
 
-def script_panel(stack: Stack, *, seats: int, **spoken: float) -> None:
-    """What the scripted model says for a panel: each seat votes the same in all rounds, as many for each answer."""
+def script_panel(stack: Stack, *, seats: int, turn: int = 0, **spoken: float) -> None:
+    """What the scripted model says for a panel: until the next turn each seat votes the same, as many for each answer."""
     stack.order("reset")
     stack.order("script", **spoken)
     for seat in range(1, seats + 1):
-        vote = panels.OPTIONS[seat % len(panels.OPTIONS)]
+        vote = panels.OPTIONS[(seat + turn) % len(panels.OPTIONS)]
         stack.order("script", containing=panels.name_of(seat), votes=vote, **spoken)
 
 

@@ -61,7 +61,7 @@ class StageBench:
         return ceil(self.minutes * 60 / ((self.tokens + BALLOT_TOKENS) / self.rate)) + 1
 
     async def run(self) -> None:
-        script_panel(self.stack, seats=self.seats, tokens=self.tokens, json_tokens=BALLOT_TOKENS, rate=self.rate)
+        self._take_sides(turn=0)
         debate, session = await in_database(self._start)
         self.doing(f"Watching {self.seats} agents for {self.minutes:g} min")
         async with self._page(session) as (page, cdp):
@@ -70,6 +70,11 @@ class StageBench:
             shares, held = await self._watch(cdp)
             pauses = await page.evaluate("longTasks")
         self._report(shares, held, pauses)
+
+    def _take_sides(self, *, turn: int) -> None:
+        """Other ones at every turn: a debate in which nobody moves any more ends by itself."""
+        spoken = {"tokens": self.tokens, "json_tokens": BALLOT_TOKENS, "rate": self.rate}
+        script_panel(self.stack, seats=self.seats, turn=turn, **spoken)
 
     def _start(self) -> tuple[Debate, str]:
         rows.make_agent(host=self.stack.url("fake"))
@@ -107,6 +112,7 @@ class StageBench:
             seconds = after["Timestamp"] - before["Timestamp"]
             shares.append({name: 100 * (after[name] - before[name]) / seconds for name in TIMES})
             held.append(await measured(cdp))
+            await asyncio.to_thread(self._take_sides, turn=len(shares))
         return shares, held
 
     def _report(self, shares: list[Sample], held: list[Sample], pauses: list[float]) -> None:
