@@ -290,7 +290,7 @@ class DebatesBench:
 
 
 def script_panel(stack: Stack, *, seats: int, turn: int = 0, **spoken: float) -> None:
-    """What the scripted model says for a panel: as many seats vote for each answer, the same ones until the next turn."""
+    """What the scripted model says for a panel: as many seats for each answer, the same ones until the next turn."""
     stack.order("reset")
     stack.order("script", **spoken)
     for seat in range(1, seats + 1):
