@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -56,16 +57,16 @@ def test_who_is_signed_out_elsewhere_is_told_and_keeps_the_draft(
     expect(page.get_by_label(SENT)).to_have_value("A thought")
 
 
-def test_too_many_replies_at_once_is_said_and_the_text_stays(
+def test_too_many_waiting_replies_are_said_and_the_text_stays(
     page: Page, conversation: Conversation, alice: User, agent: Agent
 ) -> None:
     from tests.factories import make_run
 
-    for _ in range(20):
+    for _ in range(settings.QUEUED_PER_USER):
         make_run(owner=alice, agent=agent)
     page.goto(f"/chat/{conversation.pk}/")
     ask(page, "One more")
-    expect(page.get_by_role("alert")).to_contain_text("20")
+    expect(page.get_by_role("alert")).to_contain_text(str(settings.QUEUED_PER_USER))
     expect(page.get_by_label(SENT)).to_have_value("One more")
 
 
