@@ -62,11 +62,13 @@ def test_too_many_waiting_replies_are_said_and_the_text_stays(
 ) -> None:
     from tests.factories import make_run
 
-    for _ in range(settings.QUEUED_PER_USER):
+    most = settings.QUEUED_PER_USER
+    assert most
+    for _ in range(most):
         make_run(owner=alice, agent=agent)
     page.goto(f"/chat/{conversation.pk}/")
     ask(page, "One more")
-    expect(page.get_by_role("alert")).to_contain_text(str(settings.QUEUED_PER_USER))
+    expect(page.get_by_role("alert")).to_contain_text(str(most))
     expect(page.get_by_label(SENT)).to_have_value("One more")
 
 
