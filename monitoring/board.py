@@ -165,18 +165,24 @@ def _workers(figures: Figures) -> Tile:
     return Tile("Workers", f"{number:,.0f}", "at work", href)
 
 
-# Of a day's minutes; the planner's own count of all rows is near enough and costs nothing.
+# Of a day's minutes, and of the rows since the last of them; the planner's own count of all rows is near enough and
+# costs nothing.
 DAY = """
-SELECT sum((figures->>'runs_finished:done')::float8), sum((figures->>'runs_finished:failed')::float8),
-       sum((figures->>'runs_finished:cancelled')::float8), sum((figures->>'runs_finished:interrupted')::float8),
-       (SELECT reltuples FROM pg_class WHERE oid = 'agents_run'::regclass)
-  FROM monitoring_snapshot WHERE span = 'minute' AND at > now() - interval '24 hours'
+WITH day AS (SELECT * FROM monitoring_snapshot WHERE span = 'minute' AND at > now() - interval '24 hours'),
+     since AS (SELECT status, count(*) AS runs FROM agents_run
+                WHERE finished_at >=
+                      (SELECT coalesce(max(at) + interval '1 minute', now() - interval '24 hours') FROM day)
+                GROUP BY status)
+SELECT status, coalesce((SELECT sum((figures->>('runs_finished:' || status))::float8) FROM day), 0)
+               + coalesce((SELECT runs FROM since WHERE since.status = ended.status), 0)
+  FROM unnest(%s::text[]) AS ended (status)
 """
+KEPT = "SELECT reltuples FROM pg_class WHERE oid = 'agents_run'::regclass"
 
 
 def _states(figures: Figures) -> Iterable[Line]:
-    ((*ended, rows),) = _rows(DAY)
-    day = dict(zip(ENDINGS, ended, strict=True))
+    day = dict(_rows(DAY, [status.value for status in ENDINGS]))
+    ((rows,),) = _rows(KEPT)
     now = {Run.Status.QUEUED: figures.total("queue_runs"), Run.Status.RUNNING: figures.total("runs_running")}
     for status in Run.Status:
         href = rows_of("agents.run", status__exact=status.value)
@@ -184,7 +190,7 @@ def _states(figures: Figures) -> Iterable[Line]:
             yield Line(status.label, [f"{now[status]:,.0f}", "", ""], href)
             continue
         minute = figures.get("runs_finished", status) or 0
-        yield Line(status.label, ["", f"{minute:,.0f}", f"{day[status] or 0:,.0f}"], href)
+        yield Line(status.label, ["", f"{minute:,.0f}", f"{day[status]:,.0f}"], href)
     yield Line("all kept", ["", "", f"≈ {max(0, rows):,.0f}"], rows_of("agents.run"))
 
 
@@ -281,9 +287,9 @@ def seconds(value: float) -> str:
     return f"{value / MINUTE:,.0f} min" if value < 2 * HOUR else f"{value / HOUR:,.0f} h"
 
 
-def _rows(query: str) -> list[tuple[Any, ...]]:
+def _rows(query: str, *given: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute(query, given or None)
         return list(cursor.fetchall())
 
 

@@ -98,13 +98,13 @@ def test_workers_are_listed_with_their_load() -> None:
 
 def test_states_count_a_minute_and_a_day() -> None:
     now = snapshots.minute_now()
-    Snapshot.objects.create(span="minute", at=now, figures={"runs_finished:done": 40})
+    Snapshot.objects.create(span="minute", at=now - timedelta(minutes=2), figures={"runs_finished:done": 40})
     ended()
     make_run()
 
     found = lines("states")
 
-    assert (found["in line"], found["done"], found["failed"]) == (["1", "", ""], ["", "1", "40"], ["", "0", "0"])
+    assert (found["in line"], found["done"], found["failed"]) == (["1", "", ""], ["", "1", "41"], ["", "0", "0"])
 
 
 def test_failures_and_labels_are_listed_by_kind(carol: User) -> None:
