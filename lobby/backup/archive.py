@@ -92,7 +92,7 @@ def drafted(path: Path, *, most: int) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
                 Path(name).rename(path)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: whatever ended it, half a file must not stay; it goes on being raised
             Path(name).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)

@@ -75,7 +75,7 @@ def fresh_database(url: str) -> Iterator[str]:
             with connection.transaction():
                 rename(connection, name, to=name + REPLACED)
                 rename(connection, fresh, to=name)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: whatever ended it, half a database must not stay; it goes on being raised
             with suppress(psycopg.Error):  # the next restore drops it
                 drop(connection, fresh)
             raise

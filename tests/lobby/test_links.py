@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
+from django.core import signing
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -75,12 +76,24 @@ def test_of_many_who_use_a_link_at_once_one_gets_in() -> None:
         assert sum(threads.map(redeem, range(8))) == 1
 
 
-def test_link_is_over_after_24_hours(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = links.make(links.ensure_first_admin())
-    later = time.time() + 24 * 3600 + 1
-    monkeypatch.setattr("django.core.signing.time.time", lambda: later)
+class SignedAgo(signing.TimestampSigner):
+    """Signs as somebody did who did it `seconds` ago."""
 
-    assert client.get(path).status_code == HTTPStatus.GONE
+    def __init__(self, seconds: int) -> None:
+        super().__init__(salt=links.SALT)
+        self.seconds = seconds
+
+    def timestamp(self) -> str:
+        return signing.b62_encode(int(time.time()) - self.seconds)
+
+
+@pytest.mark.parametrize(("minutes_left", "status"), [(5, HTTPStatus.FOUND), (-1, HTTPStatus.GONE)])
+def test_link_is_over_after_24_hours(client: Client, minutes_left: int, status: HTTPStatus) -> None:
+    token = links.make(links.ensure_first_admin()).split("/")[2]
+    said = signing.TimestampSigner(salt=links.SALT).unsign(token)
+    old = SignedAgo(24 * 3600 - 60 * minutes_left).sign(said)
+
+    assert client.get(f"/welcome/{old}/").status_code == status
 
 
 @pytest.mark.parametrize("spoil", [lambda path: path[:-3] + "x/", lambda path: "/welcome/nonsense/"])
