@@ -22,13 +22,12 @@ class LobbySidebar extends HTMLElement {
     this.addEventListener("keydown", ({ key }) => key === "Escape" && this.close());
     document.addEventListener("click", (event) => this.#outside(event));
     live.addEventListener("user", ({ detail }) => this.#news(detail));
-    live.addEventListener("state", () => live.state === "open" && this.refreshSoon()); // what was said meanwhile
     NARROW.addEventListener("change", () => this.close());
   }
 
   #news({ type, change, conversation }) {
-    if (type !== "chat.conversation") return;
-    this.refreshSoon();
+    if (type !== "chat.conversation" && type !== "snapshot") return;
+    this.refreshSoon(); // at a snapshot: what was said before anybody listened
     const here = document.querySelector("lobby-thread")?.dataset.conversation === conversation;
     if (here && change === "deleted" && !this.isDeleting) toast("This conversation was deleted in another tab.", { undo: () => this.restore(conversation) });
   }

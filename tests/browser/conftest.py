@@ -26,7 +26,16 @@ ARGS = [
     *("--no-sandbox", "--disable-background-networking", "--disable-quic"),
     *("--no-first-run", "--disable-component-update", "--disable-sync"),
 ]
-PATIENCE = 15_000  # milliseconds, on a busy machine
+PATIENCE = 30_000  # milliseconds, on a busy machine
+LISTEN = """
+    window.heard = [];
+    window.WebSocket = class extends WebSocket {
+        constructor(...args) {
+            super(...args);
+            this.addEventListener("message", ({ data }) => heard.push(JSON.parse(data).topic));
+        }
+    };
+"""
 MODEL = "fake:latest"
 OF_THE_NETWORK = ("Failed to load resource", "WebSocket connection to")
 
@@ -35,6 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.django_db(transaction=True))
+            item.add_marker(pytest.mark.timeout(180))
 
 
 @pytest.fixture(scope="package")
@@ -116,6 +126,7 @@ def open_context(browser: Browser, web: Child, alice: User) -> Iterator[Callable
     def open_one(**options: Any) -> BrowserContext:
         context = browser.new_context(base_url=web.url, **options)
         context.set_default_timeout(PATIENCE)
+        context.add_init_script(LISTEN)
         context.add_cookies([{"name": "sessionid", "value": session_of(alice), "url": web.url}])
         opened.append(context)
         return context

@@ -51,11 +51,11 @@ def is_streaming(page: Page) -> None:
     expect(page.locator(".lane lobby-reply[aria-busy=true] .prose.live").first).not_to_be_empty()
 
 
-def has_ended(page: Page, *, seconds: int = 40) -> None:
+def has_ended(page: Page, *, seconds: int = 90) -> None:
     expect(page.locator(".stage-head")).to_have_attribute("data-status", "ended", timeout=seconds * 1000)
     expect(page.get_by_role("heading", name="Verdict", exact=True)).to_be_visible()
 
 
 def words_of(page: Page, name: str) -> str:
     """What a seat says in this round, whether it streams or stands."""
-    return lane(page, name).locator(".lane-words > .said .prose").last.inner_text().strip()
+    return (lane(page, name).locator(".lane-words > .said .prose").last.text_content() or "").strip()

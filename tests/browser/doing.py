@@ -1,8 +1,11 @@
 """What a person does on the chat page, and what they then see."""
 
 import re
+from contextlib import suppress
 
 from playwright.sync_api import Locator, Page, expect
+
+from tests.waiting import wait_for
 
 SENT = "Your question"
 
@@ -26,8 +29,14 @@ def last_reply(page: Page) -> Locator:
 
 
 def shown(reply: Locator) -> str:
-    """The words of a reply, whether they stream or stand."""
-    return " ".join(reply.locator(".prose").all_inner_texts()).strip()
+    """The words of a reply, whether they stream or stand, and whether or not they have been laid out yet."""
+    return " ".join(" ".join(reply.locator(".prose").all_text_contents()).split())
+
+
+def says(reply: Locator, words: str) -> None:
+    with suppress(AssertionError):
+        wait_for(lambda: shown(reply) == words)
+    assert shown(reply) == words
 
 
 def is_done(page: Page) -> None:
@@ -40,5 +49,5 @@ def is_writing(page: Page) -> None:
 
 
 def attached(page: Page) -> None:
-    """The socket is open: what is said from now on will be heard."""
-    page.wait_for_function("document.querySelector('lobby-thread')?.isConnected")
+    """What is said to this user from now on will be heard; `open_context` writes down which topics were."""
+    page.wait_for_function("heard.some(topic => topic?.startsWith('user:'))")

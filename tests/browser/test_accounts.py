@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.conftest import PATIENCE
 from tests.factories import PASSWORD
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ AXE = (Path(__file__).resolve().parents[2] / "node_modules/axe-core/axe.min.js")
 def stranger(browser: Browser, web: Any, transactional_db: None) -> Iterator[Page]:
     """A browser in which nobody is signed in."""
     context = browser.new_context(base_url=web.url)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     yield page
     context.close()

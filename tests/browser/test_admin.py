@@ -29,7 +29,7 @@ def test_prompt_is_tried_with_the_unsaved_form_and_its_answer_streams_and_stops(
     page: Page, agent: Agent, worker: Child, fake: FakeOllama
 ) -> None:
     fake.script(tokens=6, rate=200, containing="Why?")
-    fake.script(tokens=2000, rate=50, containing="Count slowly")
+    fake.script(tokens=2000, rate=50, hold_after=100, containing="Count slowly")
     page.goto(f"/admin/agents/agent/{agent.pk}/change/")
     page.get_by_label("System prompt").fill("You rhyme.")
     page.get_by_label("Prompt", exact=True).fill("Why?")

@@ -5,18 +5,19 @@ from playwright.sync_api import Page, expect
 from agents.models import Agent, Run
 from chat.models import Conversation, Message
 from lobby.embedded.child import Child
-from tests.browser.doing import SENT, ask, is_done, is_writing, last_reply, shown, start_chat
+from tests.browser.doing import SENT, ask, is_done, is_writing, last_reply, says, shown, start_chat
 from tests.fake_ollama import FakeOllama, expected_text
 from tests.waiting import wait_for
 
 
 def test_a_question_streams_its_answer_with_figures(page: Page, worker: Child, fake: FakeOllama) -> None:
-    fake.script(tokens=40, rate=60)
+    fake.script(tokens=40, rate=60, hold_after=20)
     start_chat(page, "What is a lease?")
     is_writing(page)
     expect(page.get_by_role("status").filter(has_text="Analyst is answering")).to_be_attached()
+    fake.release()
     is_done(page)
-    assert shown(last_reply(page)) == expected_text(40).strip()
+    says(last_reply(page), expected_text(40).strip())
     expect(last_reply(page).locator(".figures")).to_contain_text("40 tokens")
     expect(last_reply(page).locator(".figures")).to_contain_text("first token")
     expect(page.get_by_role("status").filter(has_text="Analyst finished, 40 words")).to_be_attached()
@@ -46,7 +47,7 @@ def test_thinking_is_folded_above_the_answer(page: Page, worker: Child, fake: Fa
 
 
 def test_a_reply_is_stopped_by_escape_and_goes_on_by_continue(page: Page, worker: Child, fake: FakeOllama) -> None:
-    fake.script(tokens=400, rate=40)
+    fake.script(tokens=400, rate=40, hold_after=100)
     start_chat(page, "A long one")
     is_writing(page)
     page.keyboard.press("Escape")
@@ -57,7 +58,7 @@ def test_a_reply_is_stopped_by_escape_and_goes_on_by_continue(page: Page, worker
     fake.script(text="and so on.")
     last_reply(page).get_by_role("button", name="Continue").click()
     is_done(page)
-    assert shown(last_reply(page)) == f"{kept} and so on."
+    says(last_reply(page), f"{kept} and so on.")
 
 
 def test_answer_again_makes_a_version_that_can_be_switched(page: Page, worker: Child, fake: FakeOllama) -> None:
@@ -71,11 +72,11 @@ def test_answer_again_makes_a_version_that_can_be_switched(page: Page, worker: C
     page.get_by_role("menuitem", name="Skeptic").click()
     expect(last_reply(page).locator(".branches")).to_contain_text("2/2")
     is_done(page)
-    assert shown(last_reply(page)) == "Second."
+    says(last_reply(page), "Second.")
     expect(last_reply(page).locator(".who")).to_have_text("Skeptic")
     last_reply(page).get_by_role("button", name="Previous version").click()
     expect(last_reply(page).locator(".branches")).to_contain_text("1/2")
-    assert shown(last_reply(page)) == "First."
+    says(last_reply(page), "First.")
 
 
 def test_a_question_is_edited_in_place_and_both_branches_stay(page: Page, worker: Child, fake: FakeOllama) -> None:
@@ -113,7 +114,7 @@ def test_the_question_and_its_reason_stay_when_it_is_refused(page: Page, agent: 
 
 
 def test_a_question_typed_while_the_reply_is_written_waits(page: Page, worker: Child, fake: FakeOllama) -> None:
-    fake.script(tokens=400, rate=40)
+    fake.script(tokens=400, rate=40, hold_after=100)
     start_chat(page, "A long one")
     is_writing(page)
     ask(page, "And then?")
@@ -162,7 +163,7 @@ def test_a_waiting_reply_says_its_place_in_line(page: Page, worker: Child, fake:
     from agents.models import Host
 
     Host.objects.update(max_parallel=1)
-    fake.script(tokens=2000, rate=20)
+    fake.script(tokens=2000, rate=20, hold_after=40)
     first = page.context.new_page()
     start_chat(first, "Hold the line")
     is_writing(first)

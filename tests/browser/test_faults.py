@@ -1,6 +1,5 @@
 """What has bitten every product of this kind: reload, stop, lost networks, double clicks, huge texts."""
 
-import time
 from collections.abc import Callable
 
 from playwright.sync_api import BrowserContext, CDPSession, Page, expect
@@ -9,7 +8,7 @@ from agents.models import Run
 from chat.models import Conversation, Message
 from lobby.embedded.child import Child
 from lobby.markdown import render
-from tests.browser.doing import SENT, ask, is_done, is_writing, last_reply, shown, start_chat
+from tests.browser.doing import SENT, ask, is_done, is_writing, last_reply, says, start_chat
 from tests.factories import make_message
 from tests.fake_ollama import FakeOllama, expected_text
 from tests.waiting import wait_for
@@ -22,16 +21,17 @@ def live_length(page: Page) -> int:
 
 
 def test_a_reload_mid_stream_loses_and_repeats_nothing(page: Page, worker: Child, fake: FakeOllama) -> None:
-    fake.script(tokens=400, rate=50)
+    fake.script(tokens=400, rate=50, hold_after=200)
     start_chat(page, "A long one")
     for _ in range(3):
         is_writing(page)
         page.reload()
-    expect(last_reply(page).locator(".live")).to_contain_text(expected_text(30).strip())  # it goes on by itself
+    expect(last_reply(page).locator(".live")).to_contain_text(expected_text(200).strip())  # it goes on by itself
     text = last_reply(page).locator(".live").text_content() or ""
     assert expected_text(400).startswith(text.strip())
+    fake.release()
     is_done(page)
-    assert shown(last_reply(page)) == expected_text(400).strip()
+    says(last_reply(page), expected_text(400).strip())
 
 
 def test_stop_before_the_first_token_closes_the_connection_to_the_model(
@@ -41,9 +41,7 @@ def test_stop_before_the_first_token_closes_the_connection_to_the_model(
     start_chat(page, "Are you there?")
     fake.wait_until(lambda stats: stats.open_now == 1)
     page.get_by_role("button", name="Stop the reply").click()
-    stopped = time.monotonic()
-    fake.wait_until(lambda stats: stats.open_now == 0)
-    assert time.monotonic() - stopped < 2
+    fake.wait_until(lambda stats: stats.open_now == 0)  # long before the first token is due
     expect(last_reply(page)).to_contain_text("Stopped before the first word")
     assert fake.stats.disconnects == 1
     assert fake.stats.streams[0].end == "left"
@@ -52,7 +50,7 @@ def test_stop_before_the_first_token_closes_the_connection_to_the_model(
 def test_the_stream_goes_on_while_another_conversation_is_open(
     page: Page, worker: Child, fake: FakeOllama, conversation: Conversation
 ) -> None:
-    fake.script(tokens=150, rate=50)
+    fake.script(tokens=150, rate=50, hold_after=50)
     first = start_chat(page, "A long one")
     is_writing(page)
     page.goto(f"/chat/{conversation.pk}/")
@@ -60,22 +58,24 @@ def test_the_stream_goes_on_while_another_conversation_is_open(
     expect(page.locator(".conversation .pulse")).to_be_visible()
     page.goto(f"/chat/{first}/")
     is_writing(page)
+    fake.release()
     is_done(page)
-    assert shown(last_reply(page)) == expected_text(150).strip()
+    says(last_reply(page), expected_text(150).strip())
 
 
 def test_a_lost_network_is_said_and_what_was_missed_comes_after_it(page: Page, worker: Child, fake: FakeOllama) -> None:
-    fake.script(tokens=400, rate=50)
+    fake.script(tokens=400, rate=50, hold_after=200)
     start_chat(page, "A long one")
     is_writing(page)
     page.context.set_offline(True)
     expect(page.get_by_text("Offline, waiting for the network…")).to_be_visible()
-    before = live_length(page)
+    fake.wait_until(lambda stats: stats.streams[0].tokens == 200)
     page.context.set_offline(False)
     expect(page.get_by_text("Offline, waiting for the network…")).to_be_hidden()
-    wait_for(lambda: live_length(page) > before)
+    expect(last_reply(page).locator(".live")).to_have_text(expected_text(200).strip())
+    fake.release()
     is_done(page)
-    assert shown(last_reply(page)) == expected_text(400).strip()
+    says(last_reply(page), expected_text(400).strip())
 
 
 def test_a_double_click_asks_once(page: Page, worker: Child, fake: FakeOllama) -> None:
@@ -100,7 +100,7 @@ def test_two_tabs_with_the_same_draft_ask_once(page: Page, worker: Child, fake: 
         tab.evaluate("document.querySelector('lobby-composer form').requestSubmit()")
     for tab in (page, other):
         is_done(tab)
-        assert shown(last_reply(tab)) == expected_text(100).strip()
+        says(last_reply(tab), expected_text(100).strip())
     assert Conversation.objects.count() == 1
     assert Message.objects.filter(role="user").count() == 1
     assert Run.objects.filter(purpose="chat.reply").count() == 1
@@ -213,11 +213,13 @@ def test_a_question_of_200_kb_is_taken_shown_folded_and_sent_whole(page: Page, w
 def test_a_second_browser_sees_the_same_stream(
     page: Page, open_context: Callable[..., BrowserContext], worker: Child, fake: FakeOllama
 ) -> None:
-    fake.script(tokens=200, rate=50)
+    fake.script(tokens=200, rate=50, hold_after=50)
     conversation = start_chat(page, "A long one")
     is_writing(page)
     second = open_context().new_page()
     second.goto(f"/chat/{conversation}/")
+    is_writing(second)
+    fake.release()
     for one in (page, second):
         is_done(one)
-        assert shown(last_reply(one)) == expected_text(200).strip()
+        says(last_reply(one), expected_text(200).strip())

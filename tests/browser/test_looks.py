@@ -181,7 +181,7 @@ def test_home_says_that_the_demonstration_model_answers_and_how_to_connect_anoth
 def test_the_lobby_shows_who_is_busy_as_it_happens(
     page: Page, open_context: Callable[..., BrowserContext], worker: Child, fake: FakeOllama
 ) -> None:
-    fake.script(tokens=400, rate=40)
+    fake.script(tokens=400, rate=40, hold_after=100)
     page.goto("/")
     expect(page.locator(".agent", has_text="Analyst")).to_contain_text("ready")
     chat = open_context().new_page()

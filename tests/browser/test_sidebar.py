@@ -91,7 +91,7 @@ def test_delete_can_be_undone(page: Page, conversation: Conversation) -> None:
 def test_a_running_conversation_is_marked_in_every_tab(
     page: Page, open_context: Callable[..., BrowserContext], worker: Child, fake: FakeOllama
 ) -> None:
-    fake.script(tokens=400, rate=40)
+    fake.script(tokens=400, rate=40, hold_after=100)
     elsewhere = open_context().new_page()
     elsewhere.goto("/")
     start_chat(page, "Count slowly")

@@ -21,7 +21,7 @@ def test_a_limit_that_comes_near_is_said_and_a_refusal_keeps_the_question(
     expect(line).to_be_hidden()
     other = page.context.new_page()
     other.goto("/")
-    other.wait_for_function("import('/static/js/live.js').then(({ live }) => live.state === 'open')")
+    attached(other)
 
     tokens.spend(alice.pk, 8_500_000)
     expect(other.locator("lobby-toasts")).to_contain_text("You have used 85 % of today's tokens")

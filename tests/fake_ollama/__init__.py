@@ -105,6 +105,10 @@ class FakeOllama:
         rule = Rule(script or Script(**fields), model=model, containing=containing, times=times)
         self._call(self._server.add, rule)
 
+    def release(self) -> None:
+        """Replies that stand still at their `hold_after` go on, and none holds any more."""
+        self._call(self._server.release)
+
     def replay(self, recording: Recording, *, timed: bool = False) -> None:
         """The next request, whatever it asks, gets this recorded answer. Orders queue up."""
         self._call(self._server.replays.append, (recording, timed))
@@ -130,7 +134,7 @@ class FakeOllama:
         """On the same port as before."""
         self._run(self._server.listen())
 
-    async def until(self, condition: Callable[[Stats], bool], *, within: float = 5.0) -> Stats:
+    async def until(self, condition: Callable[[Stats], bool], *, within: float = 20.0) -> Stats:
         """What it saw when `condition` held; for coroutines, since clients need their loop meanwhile."""
         deadline = time.monotonic() + within
         while not condition(stats := self.stats):
@@ -138,7 +142,7 @@ class FakeOllama:
             await asyncio.sleep(LOOK_EVERY)
         return stats
 
-    def wait_until(self, condition: Callable[[Stats], bool], *, within: float = 5.0) -> Stats:
+    def wait_until(self, condition: Callable[[Stats], bool], *, within: float = 20.0) -> Stats:
         """`until` for threads without a loop."""
         deadline = time.monotonic() + within
         while not condition(stats := self.stats):

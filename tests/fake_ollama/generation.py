@@ -106,6 +106,8 @@ class Generation:
         script, connection = self.script, self.connection
         if sent == script.silence_after:
             await asyncio.Event().wait()
+        if sent == script.hold_after:
+            await script.released.wait()
         if sent == script.cut_after:
             connection.write(b'5a\r\n{"model":"')
             connection.cut(reset=script.reset)

@@ -62,6 +62,9 @@ class Script:
     """The connection breaks inside a chunk: with a FIN, or with `reset`."""
     reset: bool = False
     silence_after: int | None = None
+    hold_after: int | None = None
+    """It stands still until `FakeOllama.release`: what is looked at meanwhile is there on any machine."""
+    released: asyncio.Event = field(default_factory=asyncio.Event)
     html_with_200: bool = False
     bad_json: bool = False
     """A reply that is JSON but breaks the asked schema."""

@@ -104,6 +104,10 @@ class Server:
     def add(self, rule: Rule) -> None:
         self.rules.appendleft(rule)
 
+    def release(self) -> None:
+        for rule in self.rules:
+            rule.script.released.set()
+
     def _get(self, connection: Connection, request: Request) -> None:
         match request.path:
             case "/":
