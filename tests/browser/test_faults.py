@@ -1,8 +1,10 @@
 """What has bitten every product of this kind: reload, stop, lost networks, double clicks, huge texts."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from playwright.sync_api import BrowserContext, CDPSession, Page, expect
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
 
 from agents.models import Run
 from chat.models import Conversation, Message
@@ -119,18 +121,28 @@ def test_a_question_whose_answer_got_lost_is_not_asked_twice(page: Page, worker:
 
 
 WIDTH = 8  # characters of one of the fake's tokens
-WATCH_FRAMES = """
-    window.longest = 0;
-    new PerformanceObserver(list => {
-        for (const task of list.getEntries()) window.longest = Math.max(window.longest, task.duration);
-    }).observe({entryTypes: ["longtask"]});
-"""
+LONGEST = 250  # milliseconds of work in one task
+
+
+@contextmanager
+def no_long_task(browser: Browser, page: Page) -> Iterator[None]:
+    """Of the page's main thread, in processor time: what others do on the machine makes no task longer."""
+    browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline"])
+    try:
+        yield
+    finally:
+        events = json.loads(browser.stop_tracing())["traceEvents"]
+    threads = {(one["pid"], one["tid"]) for one in events if one["args"].get("name") == "CrRendererMain"}
+    tasks = [one for one in events if one["name"] == "RunTask" and (one["pid"], one["tid"]) in threads]
+    longest = max(one["tdur"] for one in tasks if "tdur" in one) / 1000
+    print(f"longest of {len(tasks)} tasks: {longest:.0f} ms")
+    assert longest < LONGEST
 
 
 def busy_ms(session: CDPSession) -> float:
-    """What the page's main thread has worked since `Performance.enable`: scripts, styles, layout, painting; in ms."""
+    """The processor time of the page's main thread since `Performance.enable`, in ms."""
     metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-    return 1000 * float(metrics["TaskDuration"])
+    return 1000 * float(metrics["ThreadTime"])
 
 
 def cost_per_token(page: Page, fake: FakeOllama, conversation: Conversation, *, tokens: int) -> float:
@@ -168,31 +180,27 @@ def test_the_cost_per_token_does_not_grow_with_the_chats_length(
     assert 0 < in_long < 2 * in_short + 0.2
 
 
-def test_a_reply_of_a_megabyte_stays_smooth(page: Page, worker: Child, fake: FakeOllama) -> None:
+def test_a_reply_of_a_megabyte_stays_smooth(browser: Browser, page: Page, worker: Child, fake: FakeOllama) -> None:
     words = 1_000_000 // 8
     fake.script(tokens=[f"{number:06d}{chr(10) * 2 if number % 60 == 59 else '  '}" for number in range(words)])
-    page.add_init_script(WATCH_FRAMES)
-    start_chat(page, "A megabyte")
-    wait_for(lambda: live_length(page) > 100_000)
-    page.get_by_label(SENT).fill("I can type meanwhile")
-    expect(last_reply(page)).to_have_attribute("data-status", "done", timeout=60_000)
-    print(f"longest task for a reply of 1 MB: {page.evaluate('window.longest')} ms")
-    assert page.evaluate("window.longest") < 250
+    with no_long_task(browser, page):
+        start_chat(page, "A megabyte")
+        wait_for(lambda: live_length(page) > 100_000)
+        page.get_by_label(SENT).fill("I can type meanwhile")
+        expect(last_reply(page)).to_have_attribute("data-status", "done", timeout=120_000)
     expect(last_reply(page)).to_contain_text(f"{words - 1:06d}")
     assert page.evaluate("document.querySelectorAll('.message').length") == 2
 
 
 def test_ten_thousand_lines_of_code_stay_smooth_and_are_copied_whole(
-    page: Page, worker: Child, fake: FakeOllama
+    browser: Browser, page: Page, worker: Child, fake: FakeOllama
 ) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     lines = [f"line_{number} = '{number:05d}'  # of ten thousand\n" for number in range(10_000)]
     fake.script(tokens=["```python\n", *lines, "```\n"])
-    page.add_init_script(WATCH_FRAMES)
-    start_chat(page, "Write a lot")
-    expect(last_reply(page)).to_have_attribute("data-status", "done", timeout=60_000)
-    print(f"longest task for 10,000 lines of code: {page.evaluate('window.longest')} ms")
-    assert page.evaluate("window.longest") < 250
+    with no_long_task(browser, page):
+        start_chat(page, "Write a lot")
+        expect(last_reply(page)).to_have_attribute("data-status", "done", timeout=120_000)
     last_reply(page).get_by_role("button", name="Copy", exact=True).click()
     assert page.evaluate("navigator.clipboard.readText()") == "".join(lines)
 
