@@ -8,15 +8,16 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import ValidationError
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
-from unfold.forms import AdminPasswordChangeForm, PaginationInlineFormSet, UserChangeForm, UserCreationForm
+from unfold.forms import AdminPasswordChangeForm, PaginationInlineFormSet, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agents.models import Run
@@ -65,6 +66,15 @@ RIGHTS = {
     "monitoring.change_receiver": "Admin: change and test receivers of alerts",
     "monitoring.delete_receiver": "Admin: delete receivers of alerts",
     "monitoring.view_auditevent": "Admin: read the audit log",
+}
+
+
+USER_WORDS = {
+    "username": "At most 150 characters: letters, digits and @/./+/-/_.",
+    "is_active": "May sign in. Switch this off rather than delete somebody.",
+    "is_staff": "May open the admin, and see there what is ticked below.",
+    "is_superuser": "May do everything, users included.",
+    "groups": "What a group may do, its members may.",
 }
 
 
@@ -155,19 +165,30 @@ class GroupLimits(LimitInline):
     verbose_name_plural = "limits of each member: of several groups the most generous holds"
 
 
+class UserForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Without the password, which has a page of its own."""
+
+    class Meta:
+        model = User
+        fields = "__all__"  # noqa: DJ007  (of those that the admin names)
+        field_classes = {"username": UsernameField}
+
+
 @admin.register(User)
 class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
-    form = UserChangeForm
+    form = UserForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     rights_field = "user_permissions"
     list_display = ["username", "email", "is_active", "is_staff", "is_superuser", "date_joined", "last_login"]
     list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
     sortable_by = ["username"]
-    readonly_fields = ["use", "last_login", "date_joined"]
+    readonly_fields = ["password_set", "use", "last_login", "date_joined"]
     inlines = [UserLimits]
+    # Named here: those of Django are hidden by unfold's, which are none.
+    add_fieldsets = [(None, {"fields": [("username", "email"), "usable_password", ("password1", "password2")]})]
     fieldsets = [
-        (None, {"fields": [("username", "password"), ("first_name", "last_name", "email")]}),
+        (None, {"fields": [("username", "password_set"), ("first_name", "last_name", "email")]}),
         (
             "What this user may do",
             {"fields": [("is_active", "is_staff", "is_superuser"), "groups", "user_permissions"]},
@@ -177,6 +198,16 @@ class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
         return self.inlines if obj else []
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if words := USER_WORDS.get(db_field.name):
+            options["help_text"] = words
+        return super().formfield_for_dbfield(db_field, request, **options)
+
+    @admin.display(description="password")
+    def password_set(self, user: User) -> SafeString:
+        words, act = ("Set.", "Change it") if user.has_usable_password() else ("None.", "Set one")
+        return format_html('{} <a class="link" href="../password/">{}</a>', words, act)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """All that is kept about them goes with them; one admin has to stay."""
@@ -203,10 +234,13 @@ class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
             ("runs in 24 hours", runs["day"]),
             ("runs in 30 days", runs["month"]),
         ]
-        shares = [(each.label, each.share) for each in standings(user.pk) if each.share]
+        limited = [each for each in standings(user.pk) if each.share]
         lines = [
-            *(f"{number:,} {name}" for name, number in counts),
-            *(f"{label}: {share.used:,} of {share.limit:,} ({share.percent} %)" for label, share in shares),
+            *(f"{name}: {number:,}" for name, number in counts),
+            *(
+                f"{each.label.replace('your ', '')}: {each.used_words} of {each.limit_words} ({each.percent} %)"
+                for each in limited
+            ),
         ]
         return format_html_join("", "{}<br>", ((line,) for line in lines))
 

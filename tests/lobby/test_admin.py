@@ -9,7 +9,7 @@ from django.test import Client
 from lobby.accounts.models import Limit
 from lobby.accounts.permissions import CHAT, DEBATE, EVERYBODY, MANAGE_AGENTS, SEE_METRICS
 from lobby.admin import RIGHTS, rights
-from tests.factories import make_admin, make_conversation, make_run, make_user
+from tests.factories import PASSWORD, make_admin, make_conversation, make_run, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +50,29 @@ def test_rights_are_plain_checkboxes_with_words(carol: Client) -> None:
     for words in ("Chat with agents", "Start debates", "Manage agents and model hosts", "See the dashboard"):
         assert words in page
     assert "Can add log entry" not in page
+
+
+def test_user_is_added_by_the_fields_that_the_page_shows(carol: Client) -> None:
+    shown = carol.get("/admin/auth/user/add/").context["adminform"].form.fields
+    given = {"username": "dave", "email": "dave@example.org", "password1": PASSWORD, "password2": PASSWORD}
+    assert set(shown) == {*given, "usable_password"}
+
+    carol.post("/admin/auth/user/add/", given | {"usable_password": "true"})
+
+    dave = User.objects.get(username="dave")
+    assert dave.email == "dave@example.org"
+    assert dave.check_password(PASSWORD)
+
+
+def test_page_of_a_user_shows_nothing_of_the_password(carol: Client) -> None:
+    alice = make_user()
+    page = carol.get(f"/admin/auth/user/{alice.pk}/change/").content.decode()
+    assert 'Set. <a class="link" href="../password/">Change it</a>' in page
+    assert not any(part in page for part in alice.password.split("$")[2:])
+
+    alice.set_unusable_password()
+    alice.save()
+    assert "None. <a" in carol.get(f"/admin/auth/user/{alice.pk}/change/").content.decode()
 
 
 def test_user_is_given_rights_and_keeps_those_that_are_not_shown(carol: Client) -> None:
@@ -109,7 +132,7 @@ def test_page_of_a_user_says_how_much_was_used(carol: Client) -> None:
     make_run(owner=alice)
     make_run(owner=alice)
     page = carol.get(f"/admin/auth/user/{alice.pk}/change/").content.decode()
-    for words in ("1 chats", "0 debates", "2 runs in 24 hours", "2 runs in 30 days"):
+    for words in ("chats: 1", "debates: 0", "runs in 24 hours: 2", "runs in 30 days: 2", "text of chats: 0 MB of "):
         assert words in page
 
 
