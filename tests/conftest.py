@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_urlsafe
+from socket import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,8 +17,10 @@ import pytest
 
 from lobby.embedded import postgres, valkey
 from lobby.embedded.child import Child, is_gone
+from tests.ports import reserve
 
 started: list[Child] = []
+held: list[socket] = []
 home = Path()
 
 
@@ -28,7 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     home = Path(tempfile.mkdtemp(prefix="lobby-test-"))
     database = postgres.start(home, durable=False)
     started.append(database)
-    redis = valkey.start(home, durable=False)
+    held.append(reserve())  # a test may kill it, and nobody is to take its port meanwhile
+    redis = valkey.start(home, durable=False, address=(held[0].getsockname()[1], token_urlsafe()))
     started.append(redis)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the processes that tests start compile once, not each anew
     os.environ.update(
@@ -51,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     for server in reversed(started):
         server.stop()
+    for port in held:
+        port.close()
     if started:  # else pytest gave up before it was configured, and `home` is the current folder
         shutil.rmtree(home, ignore_errors=True)
 
@@ -97,7 +104,7 @@ class RedisServer:
 
     def kill(self) -> None:
         os.kill(started[-1].pid, signal.SIGKILL)
-        started[-1].await_end(patience=5)
+        started[-1].await_end(patience=30)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:

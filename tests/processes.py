@@ -18,24 +18,25 @@ from django.db import connection
 
 from lobby.embedded import child, programs
 from lobby.embedded.child import Child
-from lobby.embedded.home import free_port
+from tests.ports import reserved
 
-STARTING = 30  # seconds, on a busy machine
+STARTING = 120  # seconds, on a slow and busy machine
+STOPPING = 20
 numbers = count(1)
 # One client: each loads all certificates, 50 ms of work. It keeps no connection that somebody would have to close.
-browser = httpx.Client(timeout=5, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+browser = httpx.Client(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 @contextmanager
 def web_process(*, port: int = 0, env: Mapping[str, str] | None = None) -> Iterator[Child]:
     """A uvicorn; `url` is its address, without a slash at the end."""
-    port = port or free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = programs.web(host="127.0.0.1", port=port)
-    with running(
-        "web", command, ready=lambda _: answers(url), url=url, env={"LOBBY_PROCESS": "web", **(env or {})}
-    ) as web:
-        yield web
+    with reserved(port) as free:
+        url = f"http://127.0.0.1:{free}"
+        command = programs.web(host="127.0.0.1", port=free)
+        with running(
+            "web", command, ready=lambda _: answers(url), url=url, env={"LOBBY_PROCESS": "web", **(env or {})}
+        ) as web:
+            yield web
 
 
 @contextmanager
@@ -69,7 +70,7 @@ def running(
         child.wait_until(lambda: ready(log), child=process, patience=STARTING, log=log)
         yield process
     finally:
-        process.stop(patience=5)
+        process.stop(patience=STOPPING)
 
 
 def log_of(process: Child) -> str:
