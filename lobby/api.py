@@ -99,6 +99,8 @@ api.add_router("", "chat.api.router")
 api.add_router("", "debates.api.router")
 api.add_router("", "monitoring.api.router")
 api.add_router("/me", "lobby.accounts.api.router")
+api.add_router("/me/sessions", "lobby.accounts.session_api.router")
+api.add_router("/invitations", "lobby.accounts.invitation_api.router")
 
 
 @api.exception_handler(Refused)

@@ -122,6 +122,12 @@ OPERATIONS = {
     "POST /api/me/keys": shared(201, name="A script", scopes=["read"]),
     "POST /api/me/keys/{id}/rotate": owned(201),
     "DELETE /api/me/keys/{id}": owned(204),
+    "GET /api/me/sessions": shared(),
+    "POST /api/me/sessions/end-others": shared(),
+    "DELETE /api/me/sessions/{id}": owned(204),
+    "GET /api/invitations": Row(anonymous=401, bob=404, carol=200, alice=404),
+    "POST /api/invitations": Row(anonymous=401, bob=404, carol=201, alice=404),
+    "DELETE /api/invitations/{id}": Row(anonymous=401, bob=404, carol=204, alice=404),  # of carol's
     "GET /api/debates": shared(),
     "POST /api/debates": shared(201, question="Why?", options=["Yes", "No"], panel=[{"agent": "analyst"}] * 3),
     "GET /api/debates/protocols": shared(),

@@ -19,9 +19,9 @@ from django.urls import URLResolver, get_resolver
 from agents.models import Run
 from chat.models import Conversation, Message
 from debates.models import Ballot, Claim, Debate, Injection, Round, Seat, Speech
-from lobby.accounts import keys, links
+from lobby.accounts import invitations, keys, links
 from lobby.accounts.bearer import SCOPES_OF, noun_of
-from lobby.accounts.models import ApiKey
+from lobby.accounts.models import ApiKey, Invitation, UserSession
 from lobby.api import api
 from lobby.live.topics import TOPICS
 from monitoring.models import AuditEvent
@@ -53,6 +53,8 @@ class World:
     reply: Message
     run: Run
     key: ApiKey
+    session: UserSession
+    invitation: Invitation
 
     def browser(self, name: str) -> Client:
         client = Client()
@@ -76,9 +78,13 @@ def world(db: None) -> World:
     ended = make_debate(votes=["AAB"], **secret)
     open_debate = make_debate(status="paused", is_open=True, **secret)
     make_round(open_debate, step="options")
-    people = {"anonymous": None, "bob": make_user("bob"), "carol": make_admin("carol"), "alice": alice}
+    carol = make_admin("carol")
+    people = {"anonymous": None, "bob": make_user("bob"), "carol": carol, "alice": alice}
     key, _ = keys.make(alice, name="A script", scopes=["read"])
-    return World(people, conversation, debate, ended, open_debate, question, reply, run, key)
+    Client().force_login(alice)  # elsewhere
+    session = UserSession.objects.get()
+    invitation, _ = invitations.invite(carol)
+    return World(people, conversation, debate, ended, open_debate, question, reply, run, key, session, invitation)
 
 
 def addresses(patterns: Any, prefix: str = "") -> Iterator[str]:
@@ -116,7 +122,8 @@ def path_of(route: str, world: World) -> str:
     if noun == "messages":
         key: Any = (world.question if route.endswith("edit") else world.reply).pk
     else:
-        of_noun = {"runs": world.run, "debates": debate_for(route, world), "me": world.key}
+        of_noun = {"runs": world.run, "debates": debate_for(route, world), "invitations": world.invitation}
+        of_noun["me"] = world.session if "sessions" in route else world.key
         key = (world.debate if route.startswith("debates/") else of_noun.get(noun, world.conversation)).pk
     values = {
         "uuid:pk": key,
@@ -208,6 +215,7 @@ def state(world: World) -> list[Any]:
         Message.objects.filter(conversation__owner=alice),
         Run.objects.filter(owner=alice),
         ApiKey.objects.filter(user=alice),
+        UserSession.objects.filter(user=alice),
         Debate.objects.filter(owner=alice),
         *(model.objects.filter(debate__owner=alice) for model in (Seat, Round, Claim, Injection)),
         *(model.objects.filter(round__debate__owner=alice) for model in (Speech, Ballot)),

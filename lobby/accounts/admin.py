@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminIntegerFieldWidget
 
-from lobby import audit
 from lobby.accounts import invitations, keys
 from lobby.accounts.models import ApiKey, Invitation, Limit
 from lobby.site import FoundByOwner, ReadOnlyAdmin, RecordedAdmin, labelled
@@ -113,9 +112,8 @@ class InvitationAdmin(RecordedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
         data = form.cleaned_data
-        path = invitations.invite(request.user, email=data["email"], groups=data["groups"], days=data["days"])
-        made = invitations.find(path.rstrip("/").rpartition("/")[2])
-        obj.pk, obj._state.adding = made.pk if made else None, False
+        made, path = invitations.invite(request.user, email=data["email"], groups=data["groups"], days=data["days"])
+        obj.pk, obj._state.adding = made.pk, False
         obj.refresh_from_db()
         words = "Pass this link on now, it is not shown again: {}"
         self.message_user(request, format_html(words, request.build_absolute_uri(path)), messages.WARNING)
@@ -125,10 +123,8 @@ class InvitationAdmin(RecordedAdmin):
 
     @admin.action(description="Take back: the link opens nothing any more", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
-        taken = [row for row in queryset if invitations.revoke(row.pk)]
-        for row in taken:
-            audit.record("invitation.revoked", request=request, subject=row)
-        self.message_user(request, f"Taken back: {len(taken)}. Used or over already: {len(queryset) - len(taken)}.")
+        taken = sum(invitations.revoke(row, request=request) for row in queryset)
+        self.message_user(request, f"Taken back: {taken}. Used or over already: {len(queryset) - taken}.")
 
 
 class LimitValue:

@@ -31,7 +31,9 @@ SCOPES_OF: dict[str, tuple[str | None, str | None]] = {
     "dashboard": ("admin", "admin"),
     "audit": ("admin", "admin"),
     "me": ("read", None),
-    "me/keys": (None, None),  # a key makes no keys
+    "me/keys": (None, None),  # a key makes no keys,
+    "me/sessions": (None, None),  # signs nobody out, nor tells where else somebody is,
+    "invitations": (None, None),  # and lets nobody in
 }
 
 

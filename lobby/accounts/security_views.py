@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -20,10 +20,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from lobby import audit
-from lobby.accounts import attempts, browsers, entrance, invitations, mails, second_factor, sessions
+from lobby.accounts import browsers, entrance, invitations, mails, second_factor, sessions
 from lobby.accounts.answers import confirmed, page, user_of
 from lobby.accounts.forms import ConfirmForm, EmailForm, InvitationForm, ProveForm
-from lobby.accounts.models import Invitation
 from lobby.accounts.views import show_secret, the_provider
 
 SHOWN = 50  # invitations
@@ -142,13 +141,10 @@ def open_sessions(request: HttpRequest) -> HttpResponse:
 
 
 def _end(request: HttpRequest, which: str) -> HttpResponse:
-    user = user_of(request)
     if which == "others":
         count = sessions.end_others(request)
-        audit.record("session.others_ended", request=request, count=count)
         messages.success(request, f"Signed out in {count} other browser{'' if count == 1 else 's'}.")
-    elif (key := _uuid(which)) and sessions.end_one(user, pk=key):
-        audit.record("session.ended", request=request)
+    elif (key := _uuid(which)) and sessions.end_one(request, pk=key):
         messages.success(request, "Signed out there.")
     else:
         messages.info(request, "That session was over already.")
@@ -187,9 +183,8 @@ def invite(request: HttpRequest) -> HttpResponse:
         raise Http404
     form = InvitationForm(user, data=request.POST or None)
     path = _invite(request, form.cleaned_data) if form.is_valid() else ""
-    rows = Invitation.objects.select_related("invited_by", "used_by")
-    mine = rows if user.is_superuser else rows.filter(invited_by=user)
-    context = {"link": path, "rows": mine[:SHOWN], "usable": set(invitations.usable().values_list("pk", flat=True))}
+    rows = invitations.seen_by(user)[:SHOWN]
+    context = {"link": path, "rows": rows, "usable": set(invitations.usable().values_list("pk", flat=True))}
     if path:
         return render(
             request, "accounts/invitations.html", {"form": InvitationForm(user), **context, "closed": _closed()}
@@ -198,27 +193,21 @@ def invite(request: HttpRequest) -> HttpResponse:
 
 
 def _invite(request: HttpRequest, wanted: dict[str, Any]) -> str:
-    user, to = user_of(request), wanted["email"]
-    path = invitations.invite(user, email=to, groups=wanted.get("groups", ()), days=wanted["days"])
-    address = mails.absolute(request, path)
-    audit.record("invitation.made", request=request, email=to)
-    if wanted.get("is_mailed") and not attempts.may_mail(to):
-        messages.error(request, f"Not sent: {to} got three mails within the hour. Pass the link on yourself.")
-    elif wanted.get("is_mailed"):
-        mails.send("invitation", to=to, address=address, inviter=user, days=wanted["days"])
+    to, made = wanted["email"], invitations.send(request, **wanted)
+    if made.is_mailed:
         messages.success(request, f"The invitation is on its way to {to}.")
-    return address
+    elif wanted.get("is_mailed"):
+        messages.error(request, f"Not sent: {to} got three mails within the hour. Pass the link on yourself.")
+    return made.link
 
 
 @login_required
 @require_POST
 def revoke_invitation(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = user_of(request)
-    mine = Invitation.objects.all() if user.is_superuser else Invitation.objects.filter(invited_by=user)
-    if not invitations.may_invite(user) or not mine.filter(pk=pk).exists():
+    if not invitations.may_invite(user):
         raise Http404
-    if invitations.revoke(pk):
-        audit.record("invitation.revoked", request=request)
+    if invitations.revoke(get_object_or_404(invitations.seen_by(user), pk=pk), request=request):
         messages.success(request, "The invitation is revoked.")
     return redirect("invitations")
 

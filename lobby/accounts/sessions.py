@@ -12,12 +12,14 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.signals import m2m_changed, post_delete, post_init, post_save, pre_delete
 from django.http import HttpRequest
 from redis.exceptions import RedisError
 
 from lobby import audit
 from lobby.accounts import browsers
+from lobby.accounts.models import UserSession
 from lobby.live import streams
 
 log = structlog.get_logger()
@@ -45,18 +47,27 @@ def end(users: Iterable[Any]) -> None:
     transaction.on_commit(lambda: _tell(keys))
 
 
-def end_one(user: Any, *, pk: Any) -> bool:
-    """Sign him out in one browser. False if he is not (any more) signed in there."""
-    ended = browsers.sign_out(browsers.of(user).filter(pk=pk))
-    end([user])
-    return ended > 0
+def end_one(request: HttpRequest, *, pk: Any) -> bool:
+    """Sign somebody out in another browser. False if he is not (any more) signed in there."""
+    with transaction.atomic():
+        if not browsers.sign_out(_others(request).filter(pk=pk)):
+            return False
+        audit.record("session.ended", request=request)
+        end([request.user])
+    return True
 
 
 def end_others(request: HttpRequest) -> int:
     """Sign somebody out everywhere but here; in how many browsers that was."""
-    ended = browsers.sign_out(browsers.of(request.user).exclude(key=request.session.session_key))
-    end([request.user])
+    with transaction.atomic():
+        ended = browsers.sign_out(_others(request))
+        audit.record("session.others_ended", request=request, count=ended)
+        end([request.user])
     return ended
+
+
+def _others(request: HttpRequest) -> QuerySet[UserSession]:
+    return browsers.of(request.user).exclude(key=request.session.session_key)
 
 
 def end_everywhere(user: Any) -> int:
