@@ -155,7 +155,7 @@ def is_held(seen: StreamSeen) -> bool:
     return seen.end == "open" and seen.tokens == HELD_AFTER
 
 
-@pytest.mark.timeout(180)  # nine workers are started
+@pytest.mark.timeout(600)  # nine workers are started
 def test_killed_in_every_step_a_debate_goes_on_and_repeats_nothing(
     panel: list[Place], fake: FakeOllama, start_worker: Callable[[], Child]
 ) -> None:

@@ -22,7 +22,7 @@ from lobby.embedded.up import STANDARD_OLLAMA, Lobby
 from tests.fake_ollama import FakeOllama
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 PARTS = ("postgres", "valkey", "web", "worker-1", "beat")
 
 

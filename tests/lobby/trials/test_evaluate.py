@@ -14,7 +14,7 @@ import pytest
 from lobby.embedded.programs import PROJECT
 from tests.fake_ollama import FakeOllama
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 # What the suite has for itself; an evaluation of its own begins without.
 SUITES = ("DATABASE_URL", "REDIS_URL", "LOBBY_SECRET_KEY", "OLLAMA_HOST", "LOBBY_HOME")
 
