@@ -1,10 +1,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from ninja import Field, FilterSchema, ModelSchema, Schema
+from ninja import Field, FilterSchema, ModelSchema
 
 from agents import models
 from agents.pages import MAX_SIZE, SIZE
+from lobby.schema import Schema
 
 
 class Agent(ModelSchema):

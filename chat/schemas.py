@@ -2,10 +2,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ninja import Field, FilterSchema, Schema
+from ninja import Field, FilterSchema
 
 from agents import runs
 from chat import models, rendering
+from lobby.schema import Schema
 
 RENDERED_AT_ONCE = 100_000  # characters; a longer reply's HTML is there when the worker has made it
 

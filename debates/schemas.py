@@ -3,7 +3,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.db.models import Q
-from ninja import Field, FilterSchema, Schema
+from ninja import Field, FilterSchema
 from pydantic import AfterValidator
 
 from agents.models import Agent
@@ -22,6 +22,7 @@ from debates.launching import (
 from debates.protocols import PROTOCOLS, Protocol
 from debates.steps import MOST_OPTIONS
 from debates.verdicts import conclude
+from lobby.schema import Schema
 
 BELIEFS = dict(models.Debate.Belief.choices)
 SCORED = "scored"

@@ -6,10 +6,11 @@ import orjson
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.timezone import now
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router
 
 from agents.pages import page
 from agents.schemas import Place
+from lobby.schema import Schema
 from monitoring import alerts, figures, history, trail, trail_views
 from monitoring.models import Alert
 from monitoring.notices import describe
