@@ -14,6 +14,16 @@ def wait_for(condition: Callable[[], object], *, seconds: float = 20) -> None:
         sleep(0.02)
 
 
+def nobody_else_asks() -> bool:
+    """No other process is in the middle of a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend' AND state <> 'idle'"
+        )
+        return not cursor.fetchone()[0]
+
+
 def somebody_waits_for_a_lock() -> bool:
     """In the database; also seen from within a transaction, which would go on seeing what it saw first."""
     with connection.cursor() as cursor:

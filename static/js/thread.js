@@ -172,15 +172,18 @@ class LobbyThread extends HTMLElement {
   #watchOlder() {
     const top = document.createElement("div");
     this.column.before(top);
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this.#older(), {
-      root: this.scroller,
-      rootMargin: "600px 0px 0px",
-    }).observe(top);
+    const watch = new IntersectionObserver(async ([entry]) => {
+      if (!entry.isIntersecting || !(await this.#older())) return;
+      watch.unobserve(top); // looked at anew: a reader who is at the top again before the next frame would wait for ever
+      watch.observe(top);
+    }, { root: this.scroller, rootMargin: "600px 0px 0px" });
+    watch.observe(top);
   }
 
+  /** Whether there were older ones. */
   async #older() {
     const first = this.column.firstElementChild;
-    if (!this.column.hasAttribute("data-has-older") || this.isLoadingOlder) return;
+    if (!this.column.hasAttribute("data-has-older") || this.isLoadingOlder) return false;
     this.isLoadingOlder = true;
     try {
       const found = await fragment(`${this.dataset.src}?before=${first.dataset.message}`);
@@ -188,6 +191,10 @@ class LobbyThread extends HTMLElement {
       dress(column);
       this.column.toggleAttribute("data-has-older", column.hasAttribute("data-has-older"));
       this.pin.holding(() => first.before(...column.children), first);
+      return true;
+    } catch (error) {
+      toast(error.message);
+      return false;
     } finally {
       this.isLoadingOlder = false;
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ def module_worker(django_db_setup: None, django_db_blocker: Any) -> Iterator[tup
 
 
 @pytest.fixture
-def worker(module_worker: tuple[Child, list[Any]], agent: Agent) -> Iterator[Child]:
+def worker(module_worker: tuple[Child, list[Any]], agent: Agent, fake: FakeOllama) -> Iterator[Child]:
     """Emptying the tables after each test takes the lease away: it is given back, and one worker serves a module."""
     from django.db.models.functions import Now
 
@@ -99,7 +100,30 @@ def worker(module_worker: tuple[Child, list[Any]], agent: Agent) -> Iterator[Chi
     Worker.objects.bulk_create([Worker(**row) for row in lease], ignore_conflicts=True)
     Worker.objects.update(seen_at=Now())
     yield process
+    end_all_work(fake)
     lease[:] = Worker.objects.values()
+
+
+def end_all_work(fake: FakeOllama) -> None:
+    """Whatever became of the test: who still writes would stand in the way of the tables' being emptied."""
+    from agents import runs
+    from agents.models import Run
+    from debates import controls
+    from debates.errors import NotNow
+    from debates.models import Debate
+    from tests.waiting import nobody_else_asks, wait_for
+
+    def is_quiet() -> bool:
+        for debate in Debate.objects.exclude(status=Debate.Status.ENDED):
+            with suppress(NotNow):
+                controls.stop(debate)
+        unfinished = list(Run.objects.unfinished())
+        for run in unfinished:
+            runs.cancel(run)
+        return not unfinished and nobody_else_asks()
+
+    fake.release()
+    wait_for(is_quiet)
 
 
 @pytest.fixture

@@ -4,11 +4,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from agents.models import Agent, Run
-from debates import controls
-from debates.models import Debate
+from agents.models import Agent
 from tests.browser.conftest import MODEL
-from tests.waiting import wait_for
 
 Role = Agent.Role
 VOTERS = (Role.ANALYST, Role.RESEARCHER, Role.QUANTIFIER, Role.SKEPTIC, Role.PRAGMATIST)
@@ -24,13 +21,6 @@ def make_panel() -> None:
         words = role.label.replace("-", " ").split()
         initials = words[0][0] + (words[1][0] if len(words) > 1 else words[0][1])
         Agent.objects.update_or_create(slug=role, defaults=fields | {"initials": initials})
-
-
-def end_debates() -> None:
-    """Whatever became of the test: a worker that still writes would stand in the way of the tables' being emptied."""
-    for debate in Debate.objects.exclude(status=Debate.Status.ENDED):
-        controls.stop(debate)
-    wait_for(lambda: not Run.objects.unfinished().exists())
 
 
 def start_debate(page: Page, question: str = "Is it so?", *, options: str = "Yes\nNo") -> str:

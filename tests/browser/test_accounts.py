@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import PATIENCE
+from tests.browser.doing import attached
 from tests.factories import PASSWORD
 
 if TYPE_CHECKING:
@@ -116,13 +117,10 @@ def test_signing_out_in_one_tab_is_told_in_the_other(open_context: Callable[...,
     context = open_context()
     first, second = context.new_page(), context.new_page()
     for tab in (first, second):
-        with tab.expect_websocket() as waiting:
-            tab.goto("/chat/new/analyst/")
-        waiting.value.wait_for_event("framereceived")
+        tab.goto("/chat/new/analyst/")
+        attached(tab)
     first.get_by_role("button", name="alice").click()
-    with second.expect_websocket() as again:  # it comes back once, and is told at the door
-        first.get_by_role("menuitem", name="Sign out").click()
-    again.value.wait_for_event("close")
+    first.get_by_role("menuitem", name="Sign out").click()
     expect(second.get_by_text(re.compile("signed out", re.IGNORECASE)).first).to_be_visible()
 
 

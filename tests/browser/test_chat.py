@@ -194,7 +194,7 @@ def test_older_messages_come_when_the_reader_scrolls_up(page: Page, conversation
 
 
 def test_the_view_follows_the_text_until_the_reader_scrolls(page: Page, worker: Child, fake: FakeOllama) -> None:
-    fake.script(tokens=["Line by line.\n\n"] * 1000, rate=100)
+    fake.script(tokens=["Line by line.\n\n"] * 4000, rate=100, hold_after=400)
     start_chat(page, "A long one")
     jump = page.get_by_role("button", name="Jump to the newest message")
     wait_for(lambda: page.evaluate("document.querySelector('.scroller').scrollTop") > 300)
@@ -203,8 +203,9 @@ def test_the_view_follows_the_text_until_the_reader_scrolls(page: Page, worker: 
     page.mouse.wheel(0, -200)
     expect(jump).to_be_visible()
     place = page.evaluate("document.querySelector('.scroller').scrollTop")
-    length = last_reply(page).locator(".live").evaluate("live => live.textContent.length")
-    wait_for(lambda: last_reply(page).locator(".live").evaluate("live => live.textContent.length") > length + 500)
+    length = len(shown(last_reply(page)))
+    fake.release()
+    wait_for(lambda: len(shown(last_reply(page))) > length + 500)
     assert abs(page.evaluate("document.querySelector('.scroller').scrollTop") - place) <= 1
     jump.click()
     expect(jump).to_be_hidden()

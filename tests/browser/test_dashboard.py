@@ -28,11 +28,11 @@ def admin(alice: User) -> User:
 
 @pytest.fixture
 def busy(admin: User) -> Run:
-    """A run that is being written, and an hour of figures."""
+    """A run that is being written, and an hour of figures, and some to come: no chart ends in half a point."""
     now = minute_now()
     figures = {"runs_finished:done": 4, "runs_running": 2, "tokens_written": 900, "run_failures:stalled": 1}
     Snapshot.objects.bulk_create(
-        Snapshot(span="minute", at=now - timedelta(minutes=minute), figures=figures) for minute in range(60)
+        Snapshot(span="minute", at=now - timedelta(minutes=minute), figures=figures) for minute in range(-10, 60)
     )
     return make_run(owner=admin, status=Run.Status.RUNNING, host=make_host(name="attic", max_parallel=2))
 

@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,18 +13,16 @@ from agents.models import Agent, Host
 from debates.models import Debate
 from lobby.embedded.child import Child
 from tests.browser.conftest import picture
-from tests.browser.debating import end_debates, has_ended, is_streaming, lane, make_panel, start_debate, words_of
+from tests.browser.debating import has_ended, is_streaming, lane, make_panel, start_debate, words_of
 from tests.browser.test_looks import PHONE, small_targets, violations
 from tests.fake_ollama import FakeOllama, expected_text
 from tests.processes import worker_process
 
 
 @pytest.fixture(autouse=True)
-def panel(agent: Agent) -> Iterator[None]:
+def panel(agent: Agent) -> None:
     make_panel()
     Host.objects.update(max_parallel=8)
-    yield
-    end_debates()
 
 
 def test_a_debate_goes_from_the_question_to_its_verdict_without_a_reload(

@@ -80,10 +80,10 @@ def test_no_payload_runs_or_calls_out_while_it_streams_or_after(
     page: Page, worker: Child, fake: FakeOllama, foreign: list[str]
 ) -> None:
     pieces = [character for payload in PAYLOADS for character in f"{payload}\n\n"]
-    fake.script(tokens=[*pieces, *["held open "] * 2000], rate=2000)
+    fake.script(tokens=[*pieces, "held open ", "to the end"], hold_after=len(pieces) + 1)
     start_chat(page, "Be nasty")
     live = last_reply(page).locator(".prose.live")
-    expect(live).to_contain_text("held open held open")
+    expect(live).to_contain_text("held open")
     assert live.evaluate(DANGER) == []
     page.keyboard.press("Escape")
     expect(last_reply(page)).to_have_attribute("data-status", "cancelled")

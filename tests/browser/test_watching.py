@@ -10,6 +10,7 @@ from monitoring import alerts
 from monitoring.figures import Sample
 from monitoring.models import AlertRule
 from tests.browser.conftest import picture
+from tests.browser.doing import attached
 from tests.browser.test_looks import PHONE, WIDE, violations
 from tests.factories import make_host
 
@@ -25,7 +26,7 @@ def test_alert_appears_at_once_and_is_taken_in_hand(open_context: Callable[..., 
     wide = open_context(color_scheme="light", **WIDE).new_page()
     phone = open_context(color_scheme="dark", **PHONE).new_page()
     wide.goto("/dashboard/")
-    expect(wide.locator(".connection")).to_have_text("")
+    attached(wide)
     wide.locator("lobby-charts[data-state=shown]").wait_for()
     make_host(name="attic")
     for name, metric, severity in (("Host down", "host_up", "critical"), ("Replies fail", "failure_ratio", "warning")):

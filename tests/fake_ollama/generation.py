@@ -81,6 +81,7 @@ class Generation:
         began, rate = loop.time(), self.script.rate
         await self._fault_before()
         self.connection.begin_chunks()
+        began += await self._held(0)
         await self._fault_after(0)
         for number, part in enumerate(self._parts(), start=1):
             if rate and (wait := began + (number - 1) / rate - loop.time()) > 0:
@@ -90,10 +91,19 @@ class Generation:
             await self.connection.drain()
             self.connection.chunk(self._line(part))
             self.seen.sent()
+            began += await self._held(number)
             await self._fault_after(number)
         if not self.script.missing_done:
             self.connection.chunk(self._last_line())
         self.connection.end_chunks()
+
+    async def _held(self, sent: int) -> float:
+        """For how many seconds."""
+        if sent != self.script.hold_after:
+            return 0.0
+        began = time.monotonic()
+        await self.script.released.wait()
+        return time.monotonic() - began
 
     async def _fault_before(self) -> None:
         if self.script.silence_after == 0:
@@ -106,8 +116,6 @@ class Generation:
         script, connection = self.script, self.connection
         if sent == script.silence_after:
             await asyncio.Event().wait()
-        if sent == script.hold_after:
-            await script.released.wait()
         if sent == script.cut_after:
             connection.write(b'5a\r\n{"model":"')
             connection.cut(reset=script.reset)
