@@ -6,7 +6,7 @@ from time import monotonic, sleep
 from django.db import connection
 
 
-def wait_for(condition: Callable[[], object], *, seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], *, seconds: float = 60) -> None:
     deadline = monotonic() + seconds
     while not condition():
         if monotonic() > deadline:

@@ -134,7 +134,7 @@ class FakeOllama:
         """On the same port as before."""
         self._run(self._server.listen())
 
-    async def until(self, condition: Callable[[Stats], bool], *, within: float = 20.0) -> Stats:
+    async def until(self, condition: Callable[[Stats], bool], *, within: float = 60.0) -> Stats:
         """What it saw when `condition` held; for coroutines, since clients need their loop meanwhile."""
         deadline = time.monotonic() + within
         while not condition(stats := self.stats):
@@ -142,7 +142,7 @@ class FakeOllama:
             await asyncio.sleep(LOOK_EVERY)
         return stats
 
-    def wait_until(self, condition: Callable[[Stats], bool], *, within: float = 20.0) -> Stats:
+    def wait_until(self, condition: Callable[[Stats], bool], *, within: float = 60.0) -> Stats:
         """`until` for threads without a loop."""
         deadline = time.monotonic() + within
         while not condition(stats := self.stats):
