@@ -20,7 +20,6 @@ from agents.ollama.wire import parse, post_lines
 from agents.thinking import ThinkSplitter
 
 NANOSECONDS = 1e9
-END_WITHIN = 0.1  # seconds that a server may take to end an answer that is complete
 
 Objects = Sequence[dict[str, Any]]
 
@@ -76,16 +75,16 @@ async def stream_chat(
             if content or thinking or tool_calls or logprobs:
                 yield Chunk(content, thinking, tool_calls, logprobs)
             if done:
-                await _read_to_the_end(lines)
+                await _read_to_the_end(lines, within=deadlines.end)
                 yield Chunk(done=True, done_reason=str(line.get("done_reason") or ""), stats=_stats(line))
                 return
     raise StreamCut("The answer ended before it was complete.")
 
 
-async def _read_to_the_end(lines: AsyncGenerator[dict[str, Any], None]) -> None:
+async def _read_to_the_end(lines: AsyncGenerator[dict[str, Any], None], *, within: float) -> None:
     """The end of the answer follows its last line at once; whoever has read it can use the connection again."""
     with suppress(OllamaError, TimeoutError):
-        async with asyncio.timeout(END_WITHIN):
+        async with asyncio.timeout(within):
             async for _ in lines:
                 pass
 

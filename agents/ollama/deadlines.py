@@ -12,12 +12,14 @@ from agents.ollama.errors import Stalled
 class Deadlines:
     """Seconds. May be changed while a generation waits, e.g. when its model turns out to be cold.
 
-    `first_token` runs from the request, since no header comes before the first token (ollama.md, rule 1).
+    `first_token` runs from the request, since no header comes before the first token (ollama.md, rule 1). `end` is how
+    long the end of an answer that is complete is waited for: it fails nothing, but saves the connection for the next.
     """
 
     first_token: float = 30.0
     between: float = 30.0
     total: float = 600.0
+    end: float = 0.1
 
 
 class Watch:

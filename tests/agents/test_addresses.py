@@ -73,7 +73,7 @@ NO_OLLAMAS: dict[str, tuple[Answer, str]] = {
     "text": (page(b"ok", kind="text/plain"), "The host's answer is not Ollama's protocol; it reads: ok"),
     "moved": (page(b"", status="302 Found\r\nLocation: http://127.0.0.1/"), "The host answered with HTTP status 302"),
     "shell": (replying(b"SSH-2.0-OpenSSH\r\n"), "No Ollama answers at"),
-    "hangs": (silent, "It did not answer within 0.7 s."),
+    "hangs": (silent, "It did not answer within 1 s."),
 }
 
 
@@ -95,5 +95,6 @@ def test_probe_says_what_is_there_instead_of_ollama() -> None:
 
 async def probe(found: list[Host]) -> None:
     client = async_redis()
-    await asyncio.gather(*(hosts.probe(host, breakers=Breakers(client), within=0.7) for host in found))
+    within = {host: 1 if host.name == "hangs" else 60 for host in found}
+    await asyncio.gather(*(hosts.probe(host, breakers=Breakers(client), within=within[host]) for host in found))
     await client.aclose()

@@ -18,6 +18,7 @@ from tests.processes import web_process
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
+FLOOD = 1000  # frames; also a server that is slow at them takes more than 40 a second
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +129,14 @@ def test_binary_frame_is_answered_and_the_socket_stays(web: Child, alice: User) 
         assert page.until(lambda frame: "error" in frame)[-1]["error"]["kind"] == "bad_frame"
 
 
-def test_hundred_frames_a_second_are_throttled_and_that_is_said(web: Child, alice: User) -> None:
+def test_more_frames_than_a_second_allows_are_throttled_and_that_is_said(web: Child, alice: User) -> None:
     with socket(web.url, session=sign_in(alice)) as page:
-        for number in range(100):
+        page.until(is_event("snapshot"))
+        for number in range(FLOOD):
             page.send(ping=number)
-        frames = page.until(lambda frame: frame.get("error", {}).get("kind") == "too_many_frames")
-        assert "At most 40 frames a second" in frames[-1]["error"]["message"]
+        refusals = [frame["error"] for frame in (page.receive() for _ in range(FLOOD)) if "error" in frame]
+        assert {refusal["kind"] for refusal in refusals} == {"too_many_frames"}
+        assert "At most 40 frames a second" in refusals[0]["message"]
 
         def answers() -> bool:
             page.send(ping=1000)
@@ -213,8 +216,9 @@ def test_event_stream_gives_the_same_events(web: Child, alice: User) -> None:
     second = publish(topic, note(1))
     cookies = {"sessionid": sign_in(alice)}
     url = f"{web.url}/api/topics/{topic}/events"
-    with httpx.stream("GET", url, cookies=cookies, headers={"Last-Event-ID": first}, timeout=10) as reply:
+    with httpx.stream("GET", url, cookies=cookies, headers={"Last-Event-ID": first}, timeout=60) as reply:
         lines = reply.iter_lines()
         assert [next(lines), next(lines)] == [f"id: {second}", f"data: {orjson.dumps(note(1)).decode()}"]
-    strange = httpx.get(url, cookies={"sessionid": sign_in(make_user("bob"))})
-    assert (strange.status_code, httpx.get(url).status_code, httpx.post(url).status_code) == (404, 401, 405)
+    strange = httpx.get(url, cookies={"sessionid": sign_in(make_user("bob"))}, timeout=60)
+    answers = [strange, httpx.get(url, timeout=60), httpx.post(url, timeout=60)]
+    assert [answer.status_code for answer in answers] == [404, 401, 405]

@@ -36,7 +36,8 @@ def test_refresh_of_a_worker_that_was_declared_dead_says_so() -> None:
     assert leases.refresh(worker.pk, running=[]) is None
 
 
-@pytest.mark.parametrize(("silent", "status"), [(14, "running"), (16, "queued")])
+# Not nearer to it: the database's clock goes on while the test works
+@pytest.mark.parametrize(("silent", "status"), [(5, "running"), (16, "queued")])
 def test_reap_requeues_the_runs_of_who_was_silent_for_15_seconds(silent: int, status: str) -> None:
     worker = Worker.objects.create(machine="elsewhere", pid=1)
     run = make_running(worker)

@@ -1,6 +1,5 @@
 """The runner on a real event loop, against the fake Ollama, real Postgres and real Valkey."""
 
-import time
 from typing import Any
 from uuid import uuid4
 
@@ -36,18 +35,24 @@ def enqueue(*, runner: Runner, **changes: Any) -> Run:
     return run
 
 
-def ended(run: Run, *, within: float = 15.0) -> Run:
+def ended(run: Run) -> Run:
     def over() -> bool:
         run.refresh_from_db()
         return run.is_over
 
-    wait_for(over, seconds=within)
+    wait_for(over)
     return run
 
 
 def events(topic: str = TOPIC) -> list[dict[str, Any]]:
     entries: Any = sync_redis().xrange(key(topic))
     return [orjson.loads(fields[b"e"]) for _, fields in entries]
+
+
+def last_event() -> str:
+    """The type of what was said last; the row may know of an end before the stream does."""
+    said = events()
+    return said[-1]["type"] if said else ""
 
 
 def spoken(said: list[dict[str, Any]], *, attempt: int) -> str:
@@ -64,7 +69,7 @@ def test_reply_reaches_the_row_and_the_stream_whole_and_in_order(runner: Runner,
     make_host(models=("fake:latest",), base_url=fake.url)
     fake.script(tokens=300, rate=400, thinking=20)
     run = ended(enqueue(runner=runner))
-    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    wait_for(lambda: last_event() == "run.ended")
     said = events()
     assert (run.status, run.text, run.output_tokens, run.done_reason) == ("done", expected_text(300), 320, "stop")
     assert spoken(said, attempt=1) == expected_text(300)
@@ -78,21 +83,22 @@ def test_reply_reaches_the_row_and_the_stream_whole_and_in_order(runner: Runner,
 
 def test_text_waits_for_redis_and_comes_whole(runner: Runner, fake: FakeOllama) -> None:
     make_host(models=("fake:latest",), base_url=fake.url)
-    fake.script(tokens=100, rate=100)
+    fake.script(tokens=100, rate=100, hold_after=50)
     run = enqueue(runner=runner)
     wait_for(lambda: len(events()) > 2)
     sync_redis().execute_command(  # type: ignore[no-untyped-call]
         "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"
     )
+    fake.release()
     ended(run)
     assert run.text == expected_text(100)
-    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    wait_for(lambda: last_event() == "run.ended")
     assert spoken(events(), attempt=1) == expected_text(100)
 
 
 def test_snapshot_goes_with_its_cursor(runner: Runner, fake: FakeOllama) -> None:
     make_host(models=("fake:latest",), base_url=fake.url)
-    fake.script(tokens=1000, rate=100)
+    fake.script(tokens=1000, rate=100, hold_after=500)
     run = enqueue(runner=runner)
 
     def snapshot() -> bool:
@@ -107,25 +113,29 @@ def test_snapshot_goes_with_its_cursor(runner: Runner, fake: FakeOllama) -> None
     ended(run)
 
 
-@pytest.mark.parametrize("delay", [0.0, 30.0])
+@pytest.mark.parametrize("delay", [0.0, 600.0])
 def test_cancel_closes_the_models_connection(runner: Runner, fake: FakeOllama, delay: float) -> None:
     make_host(models=("fake:latest",), base_url=fake.url)
-    fake.script(tokens=1000, rate=100, first_token_delay=delay)
+    fake.script(tokens=20, first_token_delay=delay, hold_after=10)
     run = enqueue(runner=runner)
-    fake.wait_until(lambda stats: stats.open_now == 1 and (delay > 0 or stats.streams[0].tokens > 10))
+    fake.wait_until(lambda stats: stats.open_now == 1)
+    wait_for(lambda: delay or spoken(events(), attempt=1))
     runs.cancel(run)
     fake.wait_until(lambda stats: stats.open_now == 0 and stats.disconnects == 1)
     ended(run)
-    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    wait_for(lambda: last_event() == "run.ended")
     assert (run.status, run.text) == ("cancelled", spoken(events(), attempt=1))
     assert bool(run.text) == (delay == 0)
 
 
 def test_no_more_runs_at_once_than_the_host_has_slots(runner: Runner, fake: FakeOllama) -> None:
     make_host(models=("fake:latest",), base_url=fake.url, max_parallel=2)
-    fake.script(tokens=20, rate=200)
+    fake.script(tokens=20, hold_after=1)
     owner = make_user()
-    for run in [enqueue(runner=runner, owner=owner) for _ in range(6)]:
+    asked = [enqueue(runner=runner, owner=owner) for _ in range(6)]
+    fake.wait_until(lambda stats: stats.open_now == 2)
+    fake.release()
+    for run in asked:
         assert ended(run).status == "done"
     assert fake.stats.max_open == 2
 
@@ -137,7 +147,7 @@ def last_place(topic: str) -> int | None:
 
 def test_waiting_runs_are_told_their_place(runner: Runner, fake: FakeOllama) -> None:
     make_host(models=("fake:latest",), base_url=fake.url, max_parallel=1)
-    fake.script(tokens=1000, rate=100)
+    fake.script(hold_after=1)
     owner = make_user()
     first, second, third = (enqueue(runner=runner, owner=owner, topic=f"chat:{n}") for n in range(3))
     wait_for(lambda: last_place("chat:2") == 2)
@@ -217,21 +227,22 @@ def test_breaker_opens_and_says_when_the_host_is_tried_again(runner: Runner) -> 
 def test_worker_declared_dead_drops_its_streams_and_registers_anew(runner: Runner, fake: FakeOllama) -> None:
     make_host(models=("fake:latest",), base_url=fake.url)
     fake.script(tokens=40, rate=100)
-    fake.script(tokens=1000, rate=100, times=1)
+    fake.script(hold_after=1, times=1)
     run = enqueue(runner=runner)
     fake.wait_until(lambda stats: stats.open_now == 1)
     first = Worker.objects.get().pk
-    Worker.objects.all().delete()
-    assert [each.pk for each in leases.reap()] == [run.pk]
+    with transaction.atomic():  # else the worker may find out in between, and reap by itself
+        Worker.objects.all().delete()
+        assert [each.pk for each in leases.reap()] == [run.pk]
     assert ended(run).text == expected_text(40)
     assert (run.attempt, Worker.objects.get().pk != first) == (2, True)
-    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    wait_for(lambda: last_event() == "run.ended")
     assert spoken(events(), attempt=2) == expected_text(40)
 
 
 def test_clean_stop_hands_the_runs_back(runner: Runner, fake: FakeOllama) -> None:
     make_host(models=("fake:latest",), base_url=fake.url)
-    fake.script(tokens=1000, rate=100)
+    fake.script(hold_after=1)
     run = enqueue(runner=runner)
     fake.wait_until(lambda stats: stats.open_now == 1)
     runner.stop()
@@ -247,16 +258,15 @@ def test_claim_whose_answer_was_lost_goes_back_in_line(runner: Runner, fake: Fak
     run = enqueue(runner=runner)
     assert ended(run).status == "done"
     Run.objects.filter(pk=run.pk).update(status="running", started_at="2020-01-01T00:00Z", finished_at=None)
-    began = time.monotonic()
     assert ended(run).attempt == 2
-    assert time.monotonic() - began < 10
 
 
 def test_cold_model_is_said_to_be_loading(runner: Runner, fake: FakeOllama) -> None:
     make_host(models=("fake:latest",), base_url=fake.url)
     fake.set_host(unload=True)
-    ended(enqueue(runner=runner))
-    ended(enqueue(runner=runner))
+    for _ in range(2):
+        ended(enqueue(runner=runner))
+        wait_for(lambda: last_event() == "run.ended")
     assert [event["loading"] for event in events() if event["type"] == "run.started"] == [True, False]
 
 
@@ -285,5 +295,5 @@ def test_huge_reply_comes_whole(runner: Runner, fake: FakeOllama) -> None:
     fake.script(tokens=["0123456789abcdef" * 64] * 1024)
     run = ended(enqueue(runner=runner))
     assert len(run.text) == 1024 * 1024
-    wait_for(lambda: events()[-1]["type"] == "run.ended")
+    wait_for(lambda: last_event() == "run.ended")
     assert spoken(events(), attempt=1) == run.text

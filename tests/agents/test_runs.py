@@ -175,9 +175,9 @@ def test_cancel_asks_the_worker_of_a_running_run_and_says_so_on_the_channel() ->
     claim(worker.pk)
     with sync_redis().pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
         pubsub.subscribe(runs.CHANNEL)
-        pubsub.get_message(timeout=1)
+        pubsub.get_message(timeout=60)
         assert runs.cancel(run)
-        message = pubsub.get_message(timeout=1)
+        message = pubsub.get_message(timeout=60)
     assert message is not None
     assert message["data"].decode() == str(run.pk)
     assert leases.refresh(worker.pk, running=[run.pk]) == [run.pk]

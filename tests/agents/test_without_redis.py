@@ -9,7 +9,7 @@ from agents import leases, queue, runs
 from agents.breaker import Gates
 from agents.models import Run
 from agents.runner import Runner
-from tests.agents.test_runner import TOPIC, ended, enqueue, events, spoken
+from tests.agents.test_runner import TOPIC, ended, enqueue, events, last_event, spoken
 from tests.conftest import RedisServer
 from tests.factories import MODEL, make_agent, make_host, make_user
 from tests.fake_ollama import FakeOllama, expected_text
@@ -62,15 +62,16 @@ def test_reply_goes_on_and_its_text_is_said_once_redis_is_back(
     runner: Runner, fake: FakeOllama, redis_server: RedisServer
 ) -> None:
     make_host(models=("fake:latest",), base_url=fake.url)
-    fake.script(tokens=300, rate=100)
+    fake.script(tokens=300, rate=100, hold_after=150)
     run = enqueue(runner=runner)
     wait_for(lambda: len(events()) > 2)
     redis_server.kill()
-    fake.wait_until(lambda stats: stats.streams[0].tokens > 150)
+    fake.wait_until(lambda stats: stats.streams[0].tokens == 150)
     redis_server.start()
+    fake.release()
     ended(run)
     assert run.text == expected_text(300)
-    wait_for(lambda: events()[-1:] and events()[-1]["type"] == "run.ended")
+    wait_for(lambda: last_event() == "run.ended")
     said = [event for event in events() if event["type"] == "run.delta"]
     start = said[0]["at"]
     assert 0 < start < len(run.text)

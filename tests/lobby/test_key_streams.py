@@ -34,7 +34,7 @@ def alice() -> User:
 
 
 def bearer(key: str) -> dict[str, Any]:
-    return {"headers": {"Authorization": f"Bearer {key}"}, "timeout": 10}
+    return {"headers": {"Authorization": f"Bearer {key}"}, "timeout": 60}
 
 
 def test_stream_is_read_with_a_key_and_ends_when_the_key_is_revoked(web: Child, alice: User) -> None:
@@ -89,9 +89,9 @@ def test_socket_of_pages_takes_no_key(web: Child, alice: User) -> None:
 
     headers: dict[str, str] = bearer(key)["headers"]
     with (
-        connect(address, additional_headers=headers, origin=Origin(web.url)) as wire,
+        connect(address, additional_headers=headers, origin=Origin(web.url), open_timeout=60) as wire,
         pytest.raises(ConnectionClosed) as closed,
     ):
-        wire.recv(timeout=10)
+        wire.recv(timeout=60)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4401

@@ -7,7 +7,6 @@ from agents.ollama import Chunk, Client, Deadlines
 
 MODEL = "fake:latest"
 QUESTION = [{"role": "user", "content": "What is the meaning of it all?"}]
-STOPS_WITHIN = 0.3
 
 
 async def chat(client: Client, *, deadlines: Deadlines | None = None, **asked: Any) -> list[Chunk]:

@@ -32,11 +32,13 @@ async def test_rule_6_same_context_loads_once_and_another_one_again(fake: FakeOl
 
 async def test_rule_11_more_chats_than_slots_only_wait(fake: FakeOllama, client: Client) -> None:
     fake.set_host(slots=2)
-    fake.script(first_token_delay=0.05)
+    fake.script(hold_after=1)
+    asked = [asyncio.create_task(chat(client)) for _ in range(6)]
+    await fake.until(lambda stats: stats.open_now == 6)
 
-    replies = await asyncio.gather(*(chat(client) for _ in range(6)))
+    fake.release()
 
-    assert {text_of(reply) for reply in replies} == {expected_text(20)}
+    assert {text_of(reply) for reply in await asyncio.gather(*asked)} == {expected_text(20)}
     assert (fake.stats.max_open, fake.stats.max_generating) == (6, 2)
 
 
@@ -48,7 +50,7 @@ async def test_as_many_chats_at_once_as_one_likes(fake: FakeOllama, client: Clie
 
     for reader in readers:
         reader.cancel()
-    await fake.until(lambda stats: stats.open_now == 0, within=1)
+    await fake.until(lambda stats: stats.open_now == 0)
 
 
 async def test_host_that_comes_back_is_reached_again(fake: FakeOllama, client: Client) -> None:

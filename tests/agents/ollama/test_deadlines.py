@@ -1,5 +1,4 @@
 import asyncio
-import time
 from contextlib import aclosing
 from typing import Any
 
@@ -11,23 +10,36 @@ from agents.ollama import (
     Deadlines,
     Stalled,
 )
-from tests.agents.ollama.asking import MODEL, QUESTION, STOPS_WITHIN, chat, text_of
+from tests.agents.ollama.asking import MODEL, QUESTION, chat, text_of
 from tests.fake_ollama import FakeOllama, expected_text
 
 
 async def test_rule_7_longer_deadline_set_while_a_cold_model_loads_counts(fake: FakeOllama, client: Client) -> None:
     fake.set_host(unload=True, load_delay=0.8)
-    deadlines = Deadlines(first_token=0.5)
+    deadlines = SetLater(first_token=0.5)
     reading = asyncio.create_task(chat(client, deadlines=deadlines))
     await fake.until(lambda stats: stats.open_now == 1)
 
     assert await client.loaded() == []
-    deadlines.first_token = 5
 
     *said, end = await reading
     assert text_of(said) == expected_text(20)
     assert end.stats is not None
     assert end.stats.load_duration >= 0.8
+    assert deadlines.looks > 1
+
+
+class SetLater(Deadlines):
+    """Made longer after the watch has looked for the first time: before it looks again, on any machine."""
+
+    looks = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name == "first_token":
+            self.looks += 1
+            self.first_token = 60
+        return found
 
 
 async def test_rule_7_model_can_be_loaded_and_unloaded_ahead(fake: FakeOllama, client: Client) -> None:
@@ -39,17 +51,16 @@ async def test_rule_7_model_can_be_loaded_and_unloaded_ahead(fake: FakeOllama, c
 
 
 async def test_rule_9_closing_the_stream_closes_the_connection_at_once(fake: FakeOllama, client: Client) -> None:
-    fake.script(rate=50, tokens=200)
+    fake.script(hold_after=3)
     chunks = client.chat(model=MODEL, messages=QUESTION, deadlines=Deadlines())
     assert [(await anext(chunks)).content for _ in range(3)] == ["0000000 ", "0000001 ", "0000002 "]
 
-    stopped = time.monotonic()
     await chunks.aclose()
 
-    await assert_stopped(fake, since=stopped)
+    await assert_stopped(fake)
 
 
-@pytest.mark.parametrize("script", [{"rate": 50, "tokens": 200}, {"silence_after": 0}, {"first_token_delay": 60}])
+@pytest.mark.parametrize("script", [{"hold_after": 5}, {"silence_after": 0}, {"first_token_delay": 600}])
 async def test_rule_9_cancelling_the_reader_closes_the_connection_at_once(
     script: dict[str, Any], fake: FakeOllama, client: Client
 ) -> None:
@@ -60,7 +71,7 @@ async def test_rule_9_cancelling_the_reader_closes_the_connection_at_once(
 async def test_rule_9_cancel_while_the_model_loads_closes_the_connection_at_once(
     fake: FakeOllama, client: Client
 ) -> None:
-    fake.set_host(unload=True, load_delay=60)
+    fake.set_host(unload=True, load_delay=600)
     await assert_cancel_stops(fake, client)
 
 
@@ -72,12 +83,10 @@ async def test_rule_9_cancel_in_line_for_a_slot_closes_the_connection_at_once(fa
         second = asyncio.create_task(chat(client))
         await fake.until(lambda stats: stats.open_now == 2)
 
-        stopped = time.monotonic()
         second.cancel()
 
-        seen = (await fake.until(lambda stats: stats.open_now == 1, within=STOPS_WITHIN)).streams[-1]
-        assert seen.ended is not None
-        assert seen.ended - stopped < STOPS_WITHIN
+        seen = (await fake.until(lambda stats: stats.open_now == 1)).streams[-1]
+        assert (seen.tokens, seen.end) == (0, "left")
 
 
 async def test_rule_9_stopped_slot_is_free_for_the_next(fake: FakeOllama, client: Client) -> None:
@@ -86,7 +95,7 @@ async def test_rule_9_stopped_slot_is_free_for_the_next(fake: FakeOllama, client
     async with aclosing(client.chat(model=MODEL, messages=QUESTION, deadlines=Deadlines())) as holder:
         await anext(holder)
 
-    assert text_of(await chat(client, deadlines=Deadlines(first_token=1))) == expected_text(20)
+    assert text_of(await chat(client, deadlines=Deadlines(first_token=60))) == expected_text(20)
 
 
 async def test_rule_9_silence_between_tokens_has_its_own_deadline(fake: FakeOllama, client: Client) -> None:
@@ -95,15 +104,15 @@ async def test_rule_9_silence_between_tokens_has_its_own_deadline(fake: FakeOlla
 
     with pytest.raises(Stalled) as caught:
         async with aclosing(
-            client.chat(model=MODEL, messages=QUESTION, deadlines=Deadlines(first_token=60, between=0.2))
+            client.chat(model=MODEL, messages=QUESTION, deadlines=Deadlines(first_token=60, between=1.5))
         ) as chunks:
             async for chunk in chunks:
                 said.append(chunk)
 
     assert text_of(said) == expected_text(3)
     assert (caught.value.deadline, caught.value.fault, caught.value.retryable) == ("between", "host", True)
-    assert caught.value.message == "The model fell silent for 0.2 s in the middle of its answer."
-    await fake.until(lambda stats: stats.open_now == 0, within=STOPS_WITHIN)
+    assert caught.value.message == "The model fell silent for 1.5 s in the middle of its answer."
+    await fake.until(lambda stats: stats.open_now == 0)
 
 
 async def test_rule_9_endless_reply_is_ended_by_the_total_deadline(fake: FakeOllama, client: Client) -> None:
@@ -116,19 +125,20 @@ async def test_rule_9_endless_reply_is_ended_by_the_total_deadline(fake: FakeOll
 
 
 async def test_rule_9_slow_reader_is_not_taken_for_a_silent_host(fake: FakeOllama, client: Client) -> None:
-    fake.script(tokens=6, rate=50)
-    said = []
+    fake.script(tokens=2, hold_after=1)
 
-    async with aclosing(client.chat(model=MODEL, messages=QUESTION, deadlines=Deadlines(between=0.06))) as chunks:
-        async for chunk in chunks:
-            said.append(chunk)
-            await asyncio.sleep(0.1)  # the reader's own work
+    async with aclosing(client.chat(model=MODEL, messages=QUESTION, deadlines=Deadlines(between=0.5))) as chunks:
+        said = [await anext(chunks)]
+        await asyncio.sleep(0.7)  # the reader's own work
+        fake.release()
+        await fake.until(lambda stats: stats.open_now == 0)
+        said += [chunk async for chunk in chunks]
 
-    assert text_of(said) == expected_text(6)
+    assert text_of(said) == expected_text(2)
 
 
 async def test_rule_9_host_that_never_answers_a_question_stalls(fake: FakeOllama, client: Client) -> None:
-    fake.set_host(unload=True, load_delay=60)
+    fake.set_host(unload=True, load_delay=600)
 
     with pytest.raises(Stalled) as caught:
         await client.load(MODEL, within=0.2)
@@ -140,16 +150,14 @@ async def assert_cancel_stops(fake: FakeOllama, client: Client) -> None:
     reading = asyncio.create_task(chat(client))
     await fake.until(lambda stats: stats.open_now == 1)
 
-    stopped = time.monotonic()
     reading.cancel()
 
-    await assert_stopped(fake, since=stopped)
+    await assert_stopped(fake)
     assert reading.cancelled()
 
 
-async def assert_stopped(fake: FakeOllama, *, since: float) -> None:
-    stats = await fake.until(lambda stats: stats.open_now == 0, within=STOPS_WITHIN)
+async def assert_stopped(fake: FakeOllama) -> None:
+    """While there was still something to say: the fake would never have come to the end by itself."""
+    stats = await fake.until(lambda stats: stats.open_now == 0)
     (seen,) = stats.streams
-    assert seen.ended is not None
-    assert seen.ended - since < STOPS_WITHIN
     assert (seen.end, stats.disconnects) == ("left", 1)

@@ -15,7 +15,7 @@ from agents.ollama import (
     Stalled,
     StreamCut,
 )
-from tests.agents.ollama.asking import MODEL, QUESTION, STOPS_WITHIN, chat, text_of
+from tests.agents.ollama.asking import MODEL, QUESTION, chat, text_of
 from tests.fake_ollama import FakeOllama, expected_text
 
 
@@ -27,7 +27,7 @@ async def test_rule_1_silence_before_the_headers_is_timed_as_the_first_token(fak
 
     assert (caught.value.deadline, caught.value.fault, caught.value.retryable) == ("first_token", "host", True)
     assert caught.value.message == "The model did not begin to answer within 0.2 s."
-    await fake.until(lambda stats: stats.open_now == 0, within=STOPS_WITHIN)
+    await fake.until(lambda stats: stats.open_now == 0)
 
 
 async def test_rule_1_refused_connection_is_an_unreachable_host(fake: FakeOllama, client: Client) -> None:
@@ -155,15 +155,15 @@ def ends_after(milliseconds: int) -> dict[str, Any]:
 async def test_chats_one_after_another_use_one_connection(fake: FakeOllama, client: Client) -> None:
     for _ in range(3):
         fake.replay(ends_after(20), timed=True)
-        assert text_of(await chat(client)) == "Yes."
+        assert text_of(await chat(client, deadlines=Deadlines(end=60))) == "Yes."
 
     assert (fake.stats.requests["/api/chat"], fake.stats.connections) == (3, 1)
 
 
 async def test_answer_that_is_complete_but_does_not_end_is_not_waited_for(fake: FakeOllama, client: Client) -> None:
-    fake.replay(ends_after(60_000), timed=True)
+    fake.replay(ends_after(3_600_000), timed=True)
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         said = await chat(client)
 
     assert (text_of(said), said[-1].done) == ("Yes.", True)

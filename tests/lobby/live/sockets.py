@@ -28,7 +28,8 @@ def sign_in(user: User) -> str:
 def socket(url: str, *, session: str = "", origin: str | None = "") -> "Iterator[Socket]":
     headers = {"Cookie": f"sessionid={session}"} if session else {}
     address = url.replace("http:", "ws:") + "/ws/"
-    with connect(address, additional_headers=headers, origin=url if origin == "" else origin, max_size=None) as wire:  # type: ignore[arg-type]
+    asked: Any = {"origin": url if origin == "" else origin, "additional_headers": headers}
+    with connect(address, **asked, max_size=None, open_timeout=60, ping_interval=None) as wire:
         yield Socket(wire)
 
 
@@ -39,7 +40,7 @@ class Socket:
     def send(self, **frame: Any) -> None:
         self.wire.send(orjson.dumps(frame).decode())
 
-    def receive(self, *, seconds: float = 10) -> dict[str, Any]:
+    def receive(self, *, seconds: float = 60) -> dict[str, Any]:
         found: dict[str, Any] = orjson.loads(self.wire.recv(timeout=seconds))
         return found
 

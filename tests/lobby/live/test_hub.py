@@ -43,7 +43,7 @@ def _kind(renew: Callable[[str], None], calls: list[str]) -> Iterator[list[str]]
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  (nothing tells when it holds)
             await asyncio.sleep(0.01)
 
