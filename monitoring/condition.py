@@ -85,7 +85,9 @@ SELECT count(*) FILTER (WHERE backend_type = 'client backend'), current_setting(
                         AND backend_type = 'client backend'), 0)
   FROM pg_stat_activity
 """
-WAITING = "SELECT COALESCE(EXTRACT(EPOCH FROM now() - min(queued_at)), 0) FROM agents_run WHERE status = 'queued'"
+WAITING = """
+SELECT COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - min(queued_at)), 0) FROM agents_run WHERE status = 'queued'
+"""
 
 
 def database() -> Iterator[Finding]:
@@ -117,7 +119,7 @@ def _pool() -> Iterator[Finding]:
     yield Finding("pool", "warn" if waiting else "ok", words, "Raise DATABASE_POOL, or start more web processes.")
 
 
-WORKERS = "SELECT count(*), COALESCE(EXTRACT(EPOCH FROM now() - min(seen_at)), 0) FROM agents_worker"
+WORKERS = "SELECT count(*), COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - min(seen_at)), 0) FROM agents_worker"
 
 
 def workers() -> Iterator[Finding]:
@@ -154,10 +156,10 @@ def _redis_time(told: Any) -> float:
 
 
 def _clock(name: str, ask: Callable[[], float]) -> Finding:
-    """Against ours in the middle of the question."""
+    """Against ours while the question was asked: an answer that was long under way tells of no wrong clock."""
     before = time.time()
     theirs = ask()
-    skew = theirs - (before + time.time()) / 2
+    skew = theirs - min(max(theirs, before), time.time())
     words = f"{abs(skew) * 1000:,.0f} ms {'ahead of' if skew > 0 else 'behind'} ours"
     advice = "Have both machines set their clocks by the network (NTP): sign-in links and limits go by them."
     return Finding(name, graded(abs(skew), warn=1, fail=5), words, advice)

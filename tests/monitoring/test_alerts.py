@@ -267,7 +267,7 @@ def in_two_threads(work: Callable[[], Any]) -> list[Any]:
 
     def one() -> Any:
         try:
-            both.wait(5)
+            both.wait(60)
             return work()
         finally:
             connection.close()
@@ -296,10 +296,10 @@ def test_two_evaluators_at_once_raise_one_alert_and_resolve_it_once() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_would_take_a_turn_one_does() -> None:
-    first = in_two_threads(lambda: turns.take("test", after=timedelta(seconds=10)))
-    at_once = in_two_threads(lambda: turns.take("test", after=timedelta(seconds=10)))
-    Turn.objects.update(at=Now() - timedelta(seconds=11))
-    afterwards = in_two_threads(lambda: turns.take("test", after=timedelta(seconds=10)))
+    first = in_two_threads(lambda: turns.take("test", after=timedelta(hours=1)))
+    at_once = in_two_threads(lambda: turns.take("test", after=timedelta(hours=1)))
+    Turn.objects.update(at=Now() - timedelta(hours=1, seconds=1))
+    afterwards = in_two_threads(lambda: turns.take("test", after=timedelta(hours=1)))
 
     assert [sorted(each) for each in (first, at_once, afterwards)] == [[False, True], [False, False], [False, True]]
 

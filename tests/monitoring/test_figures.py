@@ -43,7 +43,7 @@ def test_waiting_runs_are_told_by_host_with_the_age_of_the_oldest() -> None:
     make_run()
 
     assert all_of("queue_runs") == {"attic": 1, "any": 2}
-    assert told("queue_oldest_seconds") == pytest.approx(90, abs=5)
+    assert told("queue_oldest_seconds") == pytest.approx(90, abs=30)
 
 
 def test_running_runs_are_told_by_host() -> None:
@@ -113,7 +113,7 @@ def test_workers_are_counted_with_the_longest_silence() -> None:
     Worker.objects.create(machine="here", pid=2, seen_at=Now() - timedelta(seconds=40))
 
     assert told("workers") == 2
-    assert told("worker_oldest_seconds") == pytest.approx(40, abs=5)
+    assert told("worker_oldest_seconds") == pytest.approx(40, abs=30)
 
 
 def test_debates_under_way_and_labels_of_the_last_day() -> None:
@@ -149,7 +149,7 @@ def test_reaped_runs_and_limits_hit_are_counted() -> None:
 def test_beat_is_silent_until_it_sends_something() -> None:
     assert told("beat_silent_seconds") == beats.REMEMBERED
     beats.mark()
-    assert told("beat_silent_seconds") == pytest.approx(0, abs=2)
+    assert told("beat_silent_seconds") == pytest.approx(0, abs=30)
 
 
 def test_machine_and_servers_are_measured() -> None:

@@ -21,6 +21,7 @@ from tests.waiting import wait_for
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NAMES = ["database", "migrations", "worker", "host", "redis"]
+LATE = "No answer within 2 s."
 
 
 def make_worker(*, silent_for: int = 0) -> Worker:
@@ -34,11 +35,21 @@ def asked_host(*, seconds_ago: int = 1, **fields: Any) -> Host:
     return host
 
 
-def reasons(client: Client) -> dict[str, str]:
-    """What is not well and why; that the status agrees is looked at here."""
-    answer = client.get("/health/ready")
-    missing = {name: each["reason"] for name, each in answer.json()["checks"].items() if not each["ok"]}
-    assert answer.status_code == (503 if missing else 200)
+def reasons(client: Client, *, hanging: str = "") -> dict[str, str]:
+    """What is not well and why; that the status agrees is looked at here.
+
+    What does not hang may miss the deadline on a slow machine: then it is asked again.
+    """
+    missing: dict[str, str] = {}
+
+    def all_answer() -> bool:
+        nonlocal missing
+        answer = client.get("/health/ready")
+        missing = {name: each["reason"] for name, each in answer.json()["checks"].items() if not each["ok"]}
+        assert answer.status_code == (503 if missing else 200)
+        return {name for name, reason in missing.items() if reason == LATE} <= {hanging}
+
+    wait_for(all_answer)
     return missing
 
 
@@ -144,9 +155,9 @@ def test_redis_that_hangs_is_told_and_the_rest_as_well(client: Client, redis_ser
     make_worker()
     asked_host()
     with redis_server.stopped():
-        missing = reasons(client)
+        missing = reasons(client, hanging="redis")
 
-    assert (missing, reasons(client)) == ({"redis": "No answer within 2 s."}, {})
+    assert (missing, reasons(client)) == ({"redis": LATE}, {})
 
 
 def test_redis_that_is_away_is_told(client: Client, redis_server: RedisServer) -> None:
@@ -169,15 +180,13 @@ def test_web_process_tells_of_what_hangs_while_all_its_threads_wait_for_it() -> 
             web.process.kill()
 
     assert (told.status_code, live.status_code) == (503, 200)
-    assert {name: each["reason"] for name, each in told.json()["checks"].items()} == dict.fromkeys(
-        NAMES, "No answer within 2 s."
-    )
+    assert {name: each["reason"] for name, each in told.json()["checks"].items()} == dict.fromkeys(NAMES, LATE)
 
 
 def ask(url: str) -> None:
     """As somebody who is signed in, so that the database is asked; it does not answer."""
     with suppress(httpx.TransportError):
-        httpx.get(url, cookies={"sessionid": "x" * 32}, timeout=30, trust_env=False)
+        httpx.get(url, cookies={"sessionid": "x" * 32}, timeout=120, trust_env=False)
 
 
 def test_who_asks_while_a_check_hangs_shares_its_answer() -> None:
@@ -185,15 +194,15 @@ def test_who_asks_while_a_check_hangs_shares_its_answer() -> None:
 
     def check() -> None:
         calls.append(1)
-        over.wait(10)
+        over.wait(120)
 
     line = health.Line(part=check)
     first, second = line.begin(), line.begin()
     late = first(0.05)
     over.set()
-    answers = [first(5), second(5)]
+    answers = [first(60), second(60)]
 
-    assert (len(calls), late["part"].reason) == (1, "No answer within 2 s.")
+    assert (len(calls), late["part"].reason) == (1, LATE)
     assert [each["part"].is_well for each in answers] == [True, True]
-    assert line.begin()(5)["part"].is_well
+    assert line.begin()(60)["part"].is_well
     assert len(calls) == 2

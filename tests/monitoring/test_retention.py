@@ -270,12 +270,12 @@ def test_a_row_that_somebody_is_at_is_left_for_the_next_time() -> None:
         with transaction.atomic():
             Run.objects.select_for_update().get(pk=held.pk)
             locked.set()
-            looked.wait(20)
+            looked.wait(120)
         connection.close()
 
     other = Thread(target=hold)
     other.start()
-    assert locked.wait(20)
+    assert locked.wait(60)
     first = retention.let_go(now=NOW)
     looked.set()
     other.join()

@@ -153,7 +153,7 @@ def test_history_of_a_month_comes_from_hours() -> None:
 
 
 def test_point_that_is_not_over_is_left_out() -> None:
-    now = int(snapshots.minute_now().timestamp())
-    keep("minute", datetime.fromtimestamp(now // 300 * 300, tz=UTC), workers=1)
+    soon = int(snapshots.minute_now().timestamp()) + 60  # shortly before its end, the next
+    keep("minute", datetime.fromtimestamp(soon // 300 * 300, tz=UTC), workers=1)
 
     assert history.read("24h").series == {}
