@@ -14,10 +14,15 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lobby.embedded import postgres, valkey
 from lobby.embedded.child import Child, is_gone
 from tests.ports import reserve
+
+# The same examples every time, however long the machine takes for one
+settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 started: list[Child] = []
 held: list[socket] = []
