@@ -130,6 +130,7 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("favicon.svg")}],
     "SHOW_BACK_BUTTON": True,
     "STYLES": [lambda _: static("css/admin.css")],
+    "SCRIPTS": [lambda _: static("js/admin-names.js")],
     "COLORS": {"base": PAPER, "primary": PINE},
     "DASHBOARD_CALLBACK": "lobby.appearance.with_alerts",
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},

@@ -258,6 +258,7 @@ DEFAULT_MODEL = env.text("LOBBY_MODEL")
 EMBEDDED_MODEL = env.flag("LOBBY_EMBEDDED_MODEL", False)  # set by `lobby up` where it runs its own model server
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "lobby.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"

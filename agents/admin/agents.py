@@ -7,9 +7,10 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminNullBooleanSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from agents import trials
+from agents.admin.options import OptionsField
 from agents.clones import clone
 from agents.errors import Refused
 from agents.models import Agent, Host
@@ -17,10 +18,27 @@ from lobby import audit
 from lobby.problems import problem
 from lobby.site import RecordedAdmin, button
 
+HELP = {
+    "slug": "Its name in addresses and after @: small letters, digits and hyphens.",
+    "description": "One line, shown in the lobby.",
+    "is_active": "May be asked, and sit in new debates.",
+    "think": "Whether it thinks before it answers, where its model can.",
+    "position": "The lower, the further ahead in lists.",
+    "initials": "One or two letters, shown on its colour.",
+}
+THINKING = [("unknown", "as the model does by itself"), ("true", "thinks first"), ("false", "answers at once")]
+
+
+class ThinkingWidget(UnfoldAdminNullBooleanSelectWidget):  # type: ignore[misc]
+    def __init__(self, attrs: Any = None) -> None:
+        super().__init__(attrs)
+        self.choices = THINKING
+
 
 class TrialForm(forms.ModelForm):  # type: ignore[type-arg]
     """What the change form holds at the moment, unsaved, and a prompt."""
 
+    options = OptionsField()
     prompt = forms.CharField(
         max_length=trials.LONGEST, error_messages={"required": "Write something to try the agent with."}
     )
@@ -32,7 +50,7 @@ class TrialForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(Agent)
 class AgentAdmin(RecordedAdmin):
-    list_display = ["name", "slug", "role", "model", "host", "is_active", "votes", "position"]
+    list_display = ["name", "slug", "role", "its_model", "its_host", "is_active", "votes", "position"]
     list_filter = ["is_active", "role"]
     list_select_related = ["host"]
     search_fields = ["name", "slug", "description"]
@@ -42,16 +60,31 @@ class AgentAdmin(RecordedAdmin):
     change_form_outer_after_template = "admin/agents/agent/try.html"
     fieldsets = [
         (None, {"fields": [("name", "slug"), ("role", "is_active"), "description", "system_prompt"]}),
-        ("Model", {"fields": [("model", "host"), ("options", "capabilities"), "think"]}),
+        ("Model", {"fields": [("model", "host"), ("options", "think")]}),
         ("In debates and on pages", {"fields": [("votes", "position"), ("initials", "colour")]}),
     ]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        if db_field.name == "model":
-            options["widget"] = UnfoldAdminTextInputWidget(attrs={"list": "models-there-are"})
-        if db_field.name in ("options", "capabilities"):
-            options["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 3})
+        match db_field.name:
+            case "model":
+                options["widget"] = UnfoldAdminTextInputWidget(attrs={"list": "models-there-are"})
+            case "options":
+                return OptionsField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
+            case "think":
+                options["widget"] = ThinkingWidget()
+            case "colour":
+                options["widget"] = UnfoldAdminTextInputWidget(attrs={"type": "color"})
+        if words := HELP.get(db_field.name):
+            options["help_text"] = words
         return super().formfield_for_dbfield(db_field, request, **options)
+
+    @admin.display(description="model", ordering="model")
+    def its_model(self, agent: Agent) -> str:
+        return agent.model or "the first there is"
+
+    @admin.display(description="host", ordering="host__name")
+    def its_host(self, agent: Agent) -> str:
+        return str(agent.host or "any")
 
     def get_urls(self) -> list[URLPattern]:
         one = self.admin_site.admin_view(require_POST(self.try_prompt))

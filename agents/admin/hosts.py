@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
@@ -31,15 +32,22 @@ class HostAdmin(RecordedAdmin):
     list_display = ["name", "base_url", "standing", "models", "slots", "version", "latency", "probed_at"]
     list_filter = ["is_enabled", "is_draining", "state"]
     search_fields = ["name", "base_url"]
-    fields = [
-        ("name", "base_url"),
-        ("max_parallel", "is_enabled", "is_draining"),
-        ("state_now", "state_reason"),
-        ("version", "latency", "probed_at"),
+    fieldsets = [
+        (None, {"fields": [("name", "base_url"), ("max_parallel", "is_enabled", "is_draining")]}),
+        (
+            "What was found when it was last asked",
+            {"fields": [("state_now", "reason"), ("version", "latency", "probed_at")]},
+        ),
     ]
-    readonly_fields = ["state_now", "state_reason", "version", "latency", "probed_at"]
+    add_fieldsets = fieldsets[:1]
+    readonly_fields = ["state_now", "reason", "version", "latency", "probed_at"]
     actions = ["probe_now", "enable", "disable", "drain", "stop_draining"]
     change_form_outer_after_template = "admin/agents/host/models.html"
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "max_parallel":
+            options |= {"label": "Replies at once", "help_text": "As many as its OLLAMA_NUM_PARALLEL says."}
+        return super().formfield_for_dbfield(db_field, request, **options)
 
     def complete(self, rows: list[Any]) -> None:
         running = Run.objects.running().filter(host__in=rows).order_by().values_list("host")
@@ -65,6 +73,10 @@ class HostAdmin(RecordedAdmin):
     @admin.display(description="state")
     def state_now(self, host: Any) -> str:
         return str(self.standing(host)[1])
+
+    @admin.display(description="why")
+    def reason(self, host: Host) -> str:
+        return host.state_reason or "–"
 
     @admin.display(description="models")
     def models(self, host: Host) -> str:
@@ -197,6 +209,17 @@ class PullAdmin(ReadOnlyAdmin):
     list_select_related = ["host", "asked_by"]
     search_fields = ["model"]
     sortable_by = ["asked_at"]
+    fields = [
+        ("model", "host"),
+        ("status", "percent", "size"),
+        ("step", "error"),
+        ("asked_by", "asked_at", "cancel_requested_at", "ended_at"),
+    ]
+    readonly_fields = ["percent", "size"]
+
+    @admin.display(description="size")
+    def size(self, pull: Pull) -> str:
+        return filesizeformat(pull.total) if pull.total else "–"
 
     @admin.display(description="downloaded")
     def percent(self, pull: Pull) -> str:

@@ -1,5 +1,6 @@
 """Agents in the admin: copies, switches, and a prompt tried in place."""
 
+import html
 from typing import Any
 from uuid import uuid4
 
@@ -59,6 +60,51 @@ def test_prompt_is_tried_with_what_the_form_holds_and_nothing_is_saved(
     assert (row.subject_id, row.detail) == (str(agent.pk), {"run": str(run.pk)})
 
 
+def change(client: Client, agent: Agent, **fields: str) -> Any:
+    """The page of an agent sent back as it was shown, but for `fields`."""
+    path = f"/admin/agents/agent/{agent.pk}/change/"
+    form = client.get(path).context["adminform"].form
+    shown = {name: form[name].value() for name in form.fields}
+    return client.post(path, {name: value for name, value in shown.items() if value is not None} | fields)
+
+
+def test_agent_is_saved_with_options_as_an_object_and_without_any(client: Client, carol: User, agent: Agent) -> None:
+    for options, kept in (
+        (
+            '{"temperature": 0.5, "stop": ["END"], "num_ctx": 4096}',
+            {"temperature": 0.5, "stop": ["END"], "num_ctx": 4096},
+        ),
+        ("", {}),
+    ):
+        assert change(client, agent, options=options).status_code == 302
+        agent.refresh_from_db()
+        assert agent.options == kept
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ("temperature 1", "Write the options as an object in JSON, for example"),
+        ("[1]", "Write the options as an object in JSON, for example"),
+        ('{"temperature": "hot"}', "temperature is a number, or true or false."),
+        ('{"temperature": NaN}', "temperature is a number, or true or false."),
+        ('{"num_ctx": "8k"}', "num_ctx is a whole number of tokens above 0, for example 8192."),
+        ('{"num_ctx": 0}', "num_ctx is a whole number of tokens above 0, for example 8192."),
+        ('{"stop": 1}', "stop is a text or a list of texts"),
+        ('{"stop": "\\u0000"}', "stop is a text or a list of texts"),
+        ('{"top p": 1}', "is no option of Ollama"),
+    ],
+)
+def test_options_that_no_model_could_take_are_refused_with_words(
+    client: Client, carol: User, agent: Agent, options: str, words: str
+) -> None:
+    answer = change(client, agent, options=options)
+    assert answer.status_code == 200
+    assert words in html.unescape(answer.content.decode())
+    agent.refresh_from_db()
+    assert agent.options == {"temperature": 0.9, "num_ctx": 512}
+
+
 def test_agent_that_is_switched_off_can_be_tried_and_stays_off(client: Client, carol: User, agent: Agent) -> None:
     Agent.objects.update(is_active=False)
     assert attempt(client, agent).status_code == 200
@@ -70,7 +116,8 @@ def test_agent_that_is_switched_off_can_be_tried_and_stays_off(client: Client, c
     [
         ({"prompt": ""}, "Write something to try the agent with."),
         ({"prompt": "x" * 20_001}, "at most 20000 characters"),
-        ({"options": "{"}, "Options: Enter a valid JSON."),
+        ({"options": "{"}, "Options: Write the options as an object in JSON, for example"),
+        ({"options": "[1]"}, "Options: Write the options as an object in JSON, for example"),
         ({"host": str(uuid4())}, "Host: Select a valid choice."),
         ({"model": "llama9"}, "No model host has the model llama9"),
     ],
