@@ -38,9 +38,9 @@ class Run(Schema):
     purpose: str = Field(description="What it is for, e.g. `chat.reply`.")
     subject: UUID = Field(description="The row it works for, e.g. a message.")
     topic: str = Field(description="The live stream it speaks on.")
-    agent: str | None = Field(None, alias="agent.slug")
+    agent: str | None = Field(None, alias="agent_slug")
     model: str
-    host: str | None = Field(None, alias="host.name")
+    host: str | None = Field(None, alias="host_name")
     status: models.Run.Status
     attempt: int
     error_kind: str

@@ -3,6 +3,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
@@ -30,8 +31,7 @@ def list_conversations(
     """Yours, pinned ones first, then by their last activity; or, with `q`, those in which all its words occur."""
     if filters.q.strip():
         return {"items": conversations.search(owner=request.user, query=filters.q), "next": None}
-    rows = Conversation.objects.visible_to(request.user).with_state()
-    return page(rows, by=("is_pinned", "updated_at", "id"), cursor=place.cursor, size=place.size)
+    return page(_mine(request), by=("is_pinned", "updated_at", "id"), cursor=place.cursor, size=place.size)
 
 
 @router.post("/conversations", response={201: schemas.Conversation}, tags=["conversations"])
@@ -142,7 +142,12 @@ def stop(request: AuthenticatedRequest, id: UUID) -> Message:
 
 
 def _conversation(request: AuthenticatedRequest, id: UUID) -> Conversation:
-    return get_object_or_404(Conversation.objects.visible_to(request.user).with_state(), pk=id)
+    return get_object_or_404(_mine(request), pk=id)
+
+
+def _mine(request: AuthenticatedRequest) -> QuerySet[Conversation]:
+    """The slug is all that is told of the agent: no row is read for it."""
+    return Conversation.objects.visible_to(request.user).with_state().select_related(None)
 
 
 def _message(request: AuthenticatedRequest, id: UUID) -> Message:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 
 if TYPE_CHECKING:
     from chat.models import Conversation, Message  # noqa: F401  (named by the generics below)
@@ -28,11 +28,11 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.exclude(head=None)
 
     def with_state(self) -> ConversationQuerySet:
-        """Each with its agent and `is_writing`: a reply is being written on one of its branches."""
+        """Each with its agent, `agent_slug` and `is_writing`: a reply is being written on one of its branches."""
         from chat.models import Message  # which imports this module
 
         writing = Message.objects.filter(conversation=OuterRef("pk"), status="writing")
-        return self.select_related("agent").annotate(is_writing=Exists(writing))
+        return self.select_related("agent").annotate(is_writing=Exists(writing), agent_slug=F("agent__slug"))
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

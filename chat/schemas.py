@@ -15,7 +15,7 @@ class Conversation(Schema):
     """A chat: a tree of messages, of which one branch is shown."""
 
     id: UUID
-    agent: str | None = Field(None, alias="agent.slug", description="Slug of who answers the next question.")
+    agent: str | None = Field(None, alias="agent_slug", description="Slug of who answers the next question.")
     title: str = Field(description="Until the model or you name it, the first question's first words.")
     is_pinned: bool
     is_writing: bool = Field(description="A reply is being written, on whichever branch.")
