@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
 import orjson
 from django.db import connection
@@ -38,20 +38,43 @@ class History:
     series: dict[str, list[float | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What the snapshots of each point add up to, and how many name it: a list for each point would be work for the
+    collector of garbage, with somebody waiting."""
+
+    sums: list[float]
+    counts: list[int]
+
+    @classmethod
+    def of(cls, length: int) -> Self:
+        return cls([0] * length, [0] * length)
+
+    def shown(self, name: str, *, known: list[bool]) -> list[float | None]:
+        """A counter that a snapshot does not name stood still."""
+        if name.partition(":")[0] in COUNTERS:
+            return [total if is_known else None for total, is_known in zip(self.sums, known, strict=True)]
+        pairs = zip(self.sums, self.counts, strict=True)
+        return [round(total / count, 4) if count else None for total, count in pairs]
+
+
 def read(span: Span) -> History:
     source = SOURCES[span]
     step = int(source.step.total_seconds())
     until = int(minute_now().timestamp()) // step * step  # the point under way would look like a fall
     first = until - int(source.back.total_seconds()) + step
     at = list(range(first, until, step))
-    known: set[int] = set()
-    added: dict[str, dict[int, list[float]]] = {}
+    known = [False] * len(at)
+    columns: dict[str, Column] = {}
     for second, figures in _snapshots(source, since=first, until=until):
         place = (second - first) // step
-        known.add(place)
+        known[place] = True
         for name, value in figures.items():
-            added.setdefault(name, {}).setdefault(place, []).append(value)
-    series = {name: _column(name, added[name], known=known, length=len(at)) for name in sorted(added)}
+            if (column := columns.get(name)) is None:
+                column = columns[name] = Column.of(len(at))
+            column.sums[place] += value
+            column.counts[place] += 1
+    series = {name: columns[name].shown(name, known=known) for name in sorted(columns)}
     return History(span=span, step_seconds=step, at=at, series=series)
 
 
@@ -67,16 +90,3 @@ def _snapshots(source: Source, *, since: int, until: int) -> Iterator[tuple[int,
         cursor.execute(SNAPSHOTS, [source.snapshots, since, until])
         for second, figures in cursor.fetchall():
             yield second, orjson.loads(figures)
-
-
-def _column(name: str, values: dict[int, list[float]], *, known: set[int], length: int) -> list[float | None]:
-    """A counter that a snapshot does not name stood still."""
-    if name.partition(":")[0] in COUNTERS:
-        column: list[float | None] = [0.0 if place in known else None for place in range(length)]
-        for place, found in values.items():
-            column[place] = sum(found)
-        return column
-    column = [None] * length
-    for place, found in values.items():
-        column[place] = round(sum(found) / len(found), 4)
-    return column
