@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_urlsafe
 from socket import socket
@@ -92,6 +93,19 @@ def empty_redis() -> Iterator[None]:
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
         client.flushall()
     yield
+
+
+@pytest.fixture(autouse=True)
+def not_at_midnight() -> None:
+    """What a test counts by days is not to begin anew in the middle of it."""
+    from tests.waiting import wait_for
+
+    wait_for(lambda: timedelta(seconds=60) < until_midnight(), seconds=120)
+
+
+def until_midnight() -> timedelta:
+    now = datetime.now(UTC)
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) - now
 
 
 @pytest.fixture(autouse=True)

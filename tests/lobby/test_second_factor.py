@@ -1,4 +1,5 @@
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
@@ -18,9 +19,11 @@ from lobby.accounts import attempts, links, second_factor
 from monitoring.models import AuditEvent
 from tests.factories import PASSWORD, make_admin, make_user
 from tests.lobby.signing_in import confirm, is_signed_in, sign_in
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
+STEP = 30  # seconds that a code is shown
 SET_UP, CODE = "/account/security/second-factor/", "/sign-in/code/"
 
 
@@ -40,7 +43,11 @@ def recovery_codes_of(page: Any) -> list[str]:
 
 
 def turn_on(user: User) -> tuple[str, list[str]]:
-    """The secret, and the recovery codes; the first code is used up by it."""
+    """The secret, and the recovery codes; the first code is used up by it.
+
+    Not in the last seconds of a step of the codes: what is before now would be too old to be taken a moment later.
+    """
+    wait_for(lambda: time.time() % STEP < STEP - 6)
     session: dict[str, Any] = {}
     secret = second_factor.propose(session)
     codes = second_factor.turn_on(user, session, code=codes_of(secret)[0])
