@@ -4,7 +4,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 
@@ -93,9 +93,11 @@ def ask(request: AuthenticatedRequest, id: UUID, question: schemas.QuestionBelow
     """Ask; the reply is written from now on, live on the topic `chat:<conversation>`."""
     require(request.user, CHAT)
     parent = _message(request, question.parent) if question.parent else None
-    conversation = get_object_or_404(Conversation.objects.visible_to(request.user), pk=id)
-    conversation.owner = request.user  # read already
-    exchange = replies.ask(conversation=conversation, text=question.text, key=question.key, parent=parent)
+    named = Conversation(pk=id, owner=request.user)
+    try:
+        exchange = replies.ask(conversation=named, text=question.text, key=question.key, parent=parent)
+    except Conversation.DoesNotExist as error:
+        raise Http404 from error
     return Status(201, _exchange(exchange))
 
 

@@ -33,6 +33,8 @@ Exchange = tuple[Message, Message]
 def ask(*, conversation: Conversation, text: str, key: UUID | None = None, parent: Message | None = None) -> Exchange:
     """A question under `parent` (by default the end of the branch that is shown) and the reply that is now written.
 
+    The conversation is read here, where it is locked: who asks need only know its id and its owner, and is told by
+    Conversation.DoesNotExist that there is none.
     The same key again gives the same rows, and so does the same text while its reply is being written. Each of the two
     knows its place in the tree. Raises BadText, TextTooLong, StillWriting, StorageFull, NotPossible and what
     agents.runs.enqueue raises.
@@ -119,7 +121,7 @@ def _write_again(reply: Message, *, keep: bool) -> Message:
 def _lock(conversation: Conversation) -> Conversation:
     rows = Conversation.objects.select_for_update(of=("self",)).select_related("agent")
     rows = rows.annotate(**storage.of_owner())
-    locked = rows.get(pk=conversation.pk)
+    locked = rows.get(pk=conversation.pk, owner=conversation.owner_id)
     if locked.deleted_at:
         raise NotPossible("This chat was deleted. Undo that first.")
     if locked.agent is None and locked.agent_id:  # PostgreSQL joins nothing to a row that changed while it waited

@@ -84,6 +84,27 @@ def test_messages_cost_the_same_queries_for_one_and_three_exchanges(api: Api, co
     assert len(set(costs)) == 1
 
 
+def test_question_reads_its_conversation_once_and_locks_it(api: Api, conversation: Conversation) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        assert api.post(f"conversations/{conversation.pk}/messages", text="One?")[0] == 201
+    read = [query["sql"] for query in captured if query["sql"].startswith('SELECT "chat_conversation"')]
+    assert [sql.partition(" FOR ")[2] for sql in read] == ['UPDATE OF "chat_conversation"']
+
+
+def test_question_in_a_deleted_chat_is_refused_with_what_to_do(
+    api: Api, conversation: Conversation, reply: Message
+) -> None:
+    path = f"conversations/{conversation.pk}"
+    assert api.delete(path)[0] == 204
+    status, said = api.post(f"{path}/messages", text="And then?")
+    assert (status, said["detail"]) == (409, "This chat was deleted. Undo that first.")
+    assert Message.objects.count() == 2
+
+
+def test_question_in_a_chat_that_never_was_is_not_found(api: Api, agent: Agent) -> None:
+    assert api.post(f"conversations/{uuid4()}/messages", text="Hi")[0] == 404
+
+
 def test_search_gives_the_snippet(api: Api, reply: Message) -> None:
     status, found = api.get("conversations", q="lease")
     assert (status, [row["snippet"] for row in found["items"]]) == (200, ["What is a lease?"])
