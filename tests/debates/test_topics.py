@@ -126,16 +126,16 @@ def test_a_debate_is_followed_by_server_sent_events_from_where_one_left_off() ->
     with web_process() as server:
         url = f"{server.url}/api/topics/{debate.topic}/events"
         cookies = {"sessionid": sign_in(alice)}
-        with httpx.stream("GET", url, cookies=cookies, timeout=10) as answer:
+        with httpx.stream("GET", url, cookies=cookies, timeout=60) as answer:
             cursor, first = next_event(answer)
             assert (first["type"], first["status"], len(first["runs"])) == ("snapshot", "running", 5)
             assert [event["type"] for event in first["events"]][:2] == ["debate.round", "debate.speech"]
         publish(debate.topic, {"type": "debate.score", "round": 0})
-        with httpx.stream("GET", url, cookies=cookies, headers={"Last-Event-ID": cursor}, timeout=10) as answer:
+        with httpx.stream("GET", url, cookies=cookies, headers={"Last-Event-ID": cursor}, timeout=60) as answer:
             assert next_event(answer)[1] == {"type": "debate.score", "round": 0}
         bob = {"sessionid": sign_in(make_user("bob"))}
-        assert httpx.get(url, cookies=bob).status_code == 404
-        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, cookies=bob, timeout=60).status_code == 404
+        assert httpx.get(url, timeout=60).status_code == 401
 
 
 def next_event(answer: httpx.Response) -> tuple[str, dict[str, Any]]:

@@ -29,6 +29,7 @@ VOTERS = (Role.ANALYST, Role.RESEARCHER, Role.SKEPTIC)
 PANEL = (*VOTERS, Role.DEVILS_ADVOCATE, Role.FACT_CHECKER, Role.MODERATOR)
 MODEL = "fake:latest"
 TOKENS = 20
+PATIENCE = 120  # seconds: for several steps, on a slow machine
 HELD_AFTER = 3  # tokens: an answer that stops there is one that the script holds back
 Known = dict[UUID, tuple[UUID | None, int, str]]
 
@@ -73,7 +74,7 @@ def launch(panel: list[Place], **asked: Any) -> Debate:
 
 
 def wait_for_end(debate: Debate) -> None:
-    wait_for(lambda: status_of(debate) == Debate.Status.ENDED, seconds=30)
+    wait_for(lambda: status_of(debate) == Debate.Status.ENDED, seconds=PATIENCE)
     debate.refresh_from_db()
 
 
@@ -155,6 +156,10 @@ def is_held(seen: StreamSeen) -> bool:
     return seen.end == "open" and seen.tokens == HELD_AFTER
 
 
+def is_held_up(debate: Debate, fake: FakeOllama) -> bool:
+    return left(debate) == 1 and any(map(is_held, fake.stats.streams))
+
+
 @pytest.mark.timeout(600)  # nine workers are started
 def test_killed_in_every_step_a_debate_goes_on_and_repeats_nothing(
     panel: list[Place], fake: FakeOllama, start_worker: Callable[[], Child]
@@ -167,7 +172,7 @@ def test_killed_in_every_step_a_debate_goes_on_and_repeats_nothing(
     known: Known = {}
     while status_of(debate) != Debate.Status.ENDED:
         worker = start_worker()
-        wait_for(lambda: status_of(debate) == "ended" or (left(debate) == 1 and any(map(is_held, fake.stats.streams))))
+        wait_for(lambda: status_of(debate) == "ended" or is_held_up(debate, fake), seconds=PATIENCE)
         assert {pk: row for pk, row in over(debate).items() if pk in known} == known
         known = over(debate)
         killed.append(where(debate))
@@ -199,7 +204,7 @@ def test_killed_as_it_takes_the_next_step_a_worker_has_taken_none_of_it(
     with transaction.atomic():
         Debate.objects.select_for_update().get(pk=debate.pk)
         worker = start_worker()
-        wait_for(lambda: left(debate) == 0 and somebody_waits_for_a_lock())
+        wait_for(lambda: left(debate) == 0 and somebody_waits_for_a_lock(), seconds=PATIENCE)
         kill(worker)
     assert (where(debate), Run.objects.exclude(status=Run.Status.DONE).count()) == ((0, step), 0)
     assert len(over(debate)) == (7 if step == "verdict" else before + 3)
@@ -227,7 +232,7 @@ def test_doorbells_without_number_lead_to_one_course(
         tasks.advance.delay(str(debate.pk))
         return status_of(debate) == status_of(other) == Debate.Status.ENDED
 
-    wait_for(rung_again)
+    wait_for(rung_again, seconds=PATIENCE)
     ended = [debate.rounds.count(), Run.objects.count(), over(debate)]
     for _ in range(20):
         tasks.advance.delay(str(debate.pk))
@@ -240,15 +245,16 @@ def test_doorbells_without_number_lead_to_one_course(
 def test_a_debate_whose_doorbells_were_lost_goes_on_with_the_sweep(
     panel: list[Place], fake: FakeOllama, start_worker: Callable[[], Child], redis_server: RedisServer
 ) -> None:
-    fake.script(tokens=TOKENS, containing=prompt_of(Role.SKEPTIC), times=1, first_token_delay=1)
+    fake.script(tokens=TOKENS, containing=prompt_of(Role.SKEPTIC), times=1, hold_after=HELD_AFTER)
     debate = launch(panel, protocol="blind-vote")
     redis_server.kill()  # with the doorbell that begins it
     redis_server.start()
     start_worker()
     with beat_process():
-        wait_for(lambda: left(debate) == 1)
+        wait_for(lambda: is_held_up(debate, fake), seconds=PATIENCE)
         redis_server.kill()
-        wait_for(lambda: left(debate) == 0)  # and nobody can be rung for
+        fake.release()
+        wait_for(lambda: left(debate) == 0, seconds=PATIENCE)  # and nobody can be rung for
         assert where(debate) == (0, "speech")
         redis_server.start()
         wait_for_end(debate)

@@ -89,8 +89,8 @@ def test_question_is_one_trace_from_the_request_to_the_model_and_tells_no_text(f
                 headers={"X-CSRFToken": token, "Cookie": f"sessionid={signed_in}; csrftoken={token}"},
             )
             assert answer.status_code == 201
-            wait_for(lambda: seen.named(f"chat {MODEL}"), seconds=20)
-            wait_for(lambda: seen.named("POST "), seconds=20)
+            wait_for(lambda: seen.named(f"chat {MODEL}"), seconds=120)
+            wait_for(lambda: seen.named("POST "), seconds=120)
 
     (asked,), chat = seen.named("POST "), seen.named(f"chat {MODEL}")[0]
     assert (chat.trace_id, chat.parent_span_id) == (asked.trace_id, asked.span_id)

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Any
 
 import httpx
@@ -20,7 +19,9 @@ import pytest
 from lobby.embedded.model_server import llama, weights, wire
 from tests.lobby.embedded.model_servers import (
     COMMAND,
+    ENDLESS,
     MODEL,
+    PATIENCE,
     Listening,
     ModelServer,
     address,
@@ -32,7 +33,6 @@ from tests.lobby.embedded.model_servers import (
 from tests.waiting import wait_for
 
 STORY = user("Write a very long story.")
-ENDLESS = {"temperature": 0, "num_predict": -1}  # the likeliest story goes in circles; one by chance may end
 BALLOT = {
     "type": "object",
     "properties": {
@@ -144,38 +144,41 @@ def test_two_replies_stream_side_by_side_and_a_third_waits(server: ModelServer) 
     assert third.wait()[-1]["done"] is True
 
 
-def test_a_client_that_leaves_frees_its_slot_within_a_second(narrow: ModelServer) -> None:
-    with closing(narrow.begin_chat(messages=STORY)) as connection:
+def test_a_client_that_leaves_frees_its_slot(narrow: ModelServer) -> None:
+    with closing(narrow.begin_chat(messages=STORY, options=ENDLESS)) as connection:
         assert connection.getresponse().readline()
-    left = monotonic()
-    with closing(narrow.begin_chat(messages=STORY, options={"num_predict": 2})) as connection:
-        assert connection.getresponse().readline()
-    assert monotonic() - left < 1
+    assert narrow.chat(messages=STORY, options={"num_predict": 2}).last["done"] is True
 
 
 def test_a_client_that_leaves_while_its_prompt_is_read_ends_the_reading(narrow: ModelServer) -> None:
-    part = narrow.chat(messages=user("red " * 200), options={"num_predict": 1}).last["prompt_eval_duration"] / 1e9
-    connection = narrow.begin_chat(messages=user("blue " * 900))
-    wait_for(lambda: is_busy(narrow))
-    connection.close()
-    left = monotonic()
-    narrow.say("hi", num_predict=1)
-    assert monotonic() - left < max(part * 900 / 200 * 0.6, 0.5)
+    """Told by the work that is left undone; how long any of it takes depends on what else the machine does."""
+    options = {"num_ctx": 8192, "num_predict": 1}
+    narrow.load(num_ctx=8192)
+    before = work_of(narrow)
+    narrow.say("red " * 200, **options)
+    part = work_of(narrow) - before
+    before = work_of(narrow)
+    with closing(narrow.begin_chat(messages=user("blue " * 7000), options=options)):
+        wait_for(lambda: work_of(narrow) - before > part)
+    narrow.say("hi", **options)
+    assert work_of(narrow) - before < part * 7000 / 200 * 0.6
 
 
-def is_busy(server: ModelServer) -> bool:
+def work_of(server: ModelServer) -> float:
+    """Seconds of a processor that its runner has had."""
     assert server.runner
-    return server.runner.cpu_percent(0.05) > 30
+    times = server.runner.cpu_times()
+    return float(times.user + times.system)
 
 
 def test_a_client_that_leaves_while_it_waits_is_never_answered(narrow: ModelServer) -> None:
     with closing(narrow.begin_chat(messages=STORY, options=ENDLESS)) as connection:
         assert connection.getresponse().readline()
-        with closing(narrow.begin_chat(messages=user("say a very long story too"))) as waiting:
+        with closing(narrow.begin_chat(messages=user("say a very long story too"), options=ENDLESS)) as waiting:
             waiting.sock.settimeout(0.2)
             with pytest.raises(TimeoutError):
                 waiting.getresponse()
-    assert narrow.say("hi", num_predict=1).last["total_duration"] < 3e9
+    assert narrow.say("hi", num_predict=1).last["done"] is True
 
 
 def test_without_shift_a_reply_ends_where_the_context_does(server: ModelServer) -> None:
@@ -339,7 +342,7 @@ def test_the_runner_answers_nobody_without_its_key(server: ModelServer) -> None:
     assert answer.status_code == 401
 
 
-def test_it_ends_at_once_when_told_to_even_while_it_speaks() -> None:
+def test_it_ends_when_told_to_even_while_it_speaks() -> None:
     with process(*COMMAND) as child:
         server = ModelServer(child, address(child))
         with closing(server.begin_chat(messages=STORY, options=ENDLESS)) as connection:
@@ -348,7 +351,7 @@ def test_it_ends_at_once_when_told_to_even_while_it_speaks() -> None:
             runner = server.runner
             child.send_signal(signal.SIGTERM)
             assert received(answer).ended == "cut"
-        assert child.wait(5) == 0
+        assert child.wait(PATIENCE) == 0
     assert runner and not runner.is_running()
 
 
@@ -359,7 +362,7 @@ def test_a_killed_server_leaves_no_runner() -> None:
         runner = server.runner
         child.kill()
         assert runner
-        runner.wait(5)
+        runner.wait(PATIENCE)
 
 
 def test_it_ends_when_the_process_that_started_it_is_killed() -> None:
@@ -368,7 +371,7 @@ def test_it_ends_when_the_process_that_started_it_is_killed() -> None:
         url = address(parent)
         child = psutil.Process(parent.pid).children()[0]
         parent.kill()
-        child.wait(5)
+        child.wait(PATIENCE)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", httpx.URL(url).port or 0)) != 0
 
@@ -376,7 +379,7 @@ def test_it_ends_when_the_process_that_started_it_is_killed() -> None:
 def test_a_port_in_use_is_said_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [*COMMAND[:-1], str(taken.getsockname()[1])]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("model server: ")
     assert ended.stderr.count("\n") == 1

@@ -13,7 +13,9 @@ import ollama
 import pytest
 
 from tests.lobby.embedded.model_servers import (
+    ENDLESS,
     OFTEN_CHANGES,
+    PATIENCE,
     RECORDINGS,
     Exchange,
     Listening,
@@ -108,7 +110,7 @@ def small() -> Iterator[ModelServer]:
 
 @pytest.fixture
 async def client(server: ModelServer) -> AsyncIterator[ollama.AsyncClient]:
-    client = ollama.AsyncClient(host=server.url, timeout=55, trust_env=False)
+    client = ollama.AsyncClient(host=server.url, timeout=PATIENCE, trust_env=False)
     yield client
     await client.close()  # type: ignore[no-untyped-call]
 
@@ -291,7 +293,7 @@ def test_chat_waited(small: ModelServer) -> None:
     """Its one slot is taken: no header comes before that is free."""
     small.load()
     recorded = recording("chat-waited")
-    with closing(small.begin_chat(messages=user("Write a very long story."))) as first:
+    with closing(small.begin_chat(messages=user("Write a very long story."), options=ENDLESS)) as first:
         response = first.getresponse()
         waiting = Listening(small.begin("POST", "/api/chat", body=body(recorded["request"])))
         assert all(response.readline() for _ in range(40))
@@ -304,7 +306,9 @@ def test_chat_busy(small: ModelServer) -> None:
     small.load()
     recorded = recording("chat-busy")
     with ExitStack() as stack:
-        answered = stack.enter_context(closing(small.begin_chat(messages=user("Write a very long story."))))
+        answered = stack.enter_context(
+            closing(small.begin_chat(messages=user("Write a very long story."), options=ENDLESS))
+        )
         assert answered.getresponse().readline()
         waits = stack.enter_context(closing(small.begin_chat(messages=[], options={"num_ctx": 1280})))
         wait_for(lambda: replay(small, recorded["request"]).status == recorded["response"]["status"])

@@ -68,7 +68,7 @@ def test_a_server_left_over_on_the_same_data_is_stopped_first(start: Start, tmp_
     first = start()
     first.pid_file.unlink()  # as if written by somebody else: only PostgreSQL's own file names it
     second = start()
-    assert first.process.wait(5) == 0
+    assert first.process.wait(60) == 0
     assert second.process.poll() is None
 
 
