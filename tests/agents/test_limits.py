@@ -101,7 +101,7 @@ class TestLine:
 
         def one(_: int) -> bool:
             try:
-                together.wait(timeout=30)
+                together.wait(timeout=120)
                 return bool(ask(alice, agent))
             except TooManyRuns:
                 return False

@@ -45,9 +45,9 @@ def test_pulled_model_is_there_afterwards_and_the_way_was_told(host: Host, runne
     host.refresh_from_db()
     assert (pull.model, pull.completed, pull.total, pull.asked_by) == ("llama3.2:3b", 100, 100, carol)
     assert host.model_names == ["fake:latest", "llama3.2:3b"]
+    wait_for(lambda: [event["status"] for event in said(host)][-1:] == ["done"])
     told = [(event["status"], event["percent"]) for event in said(host)]
-    assert told[0] == ("waiting", None)
-    assert told[-1] == ("done", 100)
+    assert (told[0], told[-1]) == (("waiting", None), ("done", 100))
 
 
 def test_how_far_it_is_can_be_read_by_who_comes_later(host: Host, runner: Runner, fake: FakeOllama) -> None:

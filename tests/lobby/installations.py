@@ -23,6 +23,7 @@ from lobby.backup import contents
 from lobby.backup.contents import Figures
 from lobby.backup.steps import Steps
 from lobby.embedded.programs import PROJECT
+from tests.waiting import wait_for
 
 ALIAS = "installation"
 # What a dump has to write in a special way
@@ -50,12 +51,18 @@ def database(*, like: str = "template0", owner: str = "lobby") -> Iterator[str]:
     """The address of a new database on the suite's server, empty or a copy of another one; dropped at the end."""
     name = f"installation_{os.getpid()}_{next(numbers)}"
     with on_server() as server:
+        wait_for(lambda: is_left(like, server))
         server.execute(f"CREATE DATABASE {name} TEMPLATE {like} OWNER {owner}")
     try:
         yield address(name, user=owner)
     finally:
         with on_server() as server:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def is_left(name: str, server: psycopg.Connection) -> bool:
+    """By all who were in the database: on a slow machine they take a moment after they were told to go."""
+    return not server.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", [name]).fetchall()
 
 
 @contextmanager
@@ -161,5 +168,5 @@ def lobby(*words: str, env: dict[str, str], **options: Any) -> subprocess.Comple
     """The command, in a process of its own."""
     command = [sys.executable, "-m", "lobby.cli", *words]
     return subprocess.run(
-        command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=60, check=False, **options
+        command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=250, check=False, **options
     )

@@ -24,7 +24,7 @@ def lobby_config(home: Path, *words: str, **environment: str) -> subprocess.Comp
         env=clean | {"LOBBY_HOME": str(home)} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
 

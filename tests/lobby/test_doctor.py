@@ -37,7 +37,7 @@ def doctor(home: Path, *options: str, **env: str) -> subprocess.CompletedProcess
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
 

@@ -25,7 +25,7 @@ def loopback_permitted(settings: Settings) -> None:
     settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.1/32")]
 
 
-def sent(url: str, *, seconds: float = 5, resolve: egress.Resolve = egress.look_up) -> egress.Answer:
+def sent(url: str, *, seconds: float = 60, resolve: egress.Resolve = egress.look_up) -> egress.Answer:
     return post(url, body=b'{"a": 1}', headers={"webhook-id": "1"}, seconds=seconds, resolve=resolve)
 
 

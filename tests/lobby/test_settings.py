@@ -27,7 +27,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         env=clean | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
 
