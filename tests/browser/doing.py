@@ -50,4 +50,10 @@ def is_writing(page: Page) -> None:
 
 def attached(page: Page) -> None:
     """What is said to this user from now on will be heard; `open_context` writes down which topics were."""
-    page.wait_for_function("heard.some(topic => topic?.startsWith('user:'))")
+    until(page, "heard.some(topic => topic?.startsWith('user:'))")
+
+
+def until(page: Page, expression: str) -> None:
+    """Not `page.wait_for_function`: what does not hold at once it evaluates within the page, where our policy forbids
+    that."""
+    wait_for(lambda: page.evaluate(expression))

@@ -10,6 +10,7 @@ from agents.models import Agent
 from debates import sharing
 from debates.models import Claim, Debate
 from tests.browser.conftest import picture
+from tests.browser.doing import until
 from tests.browser.test_looks import PHONE, WIDE, small_targets, violations
 from tests.debates.rows import make_claim, make_debate, make_injection, make_round, make_speech, rescore
 
@@ -96,7 +97,7 @@ def test_no_page_of_debates_has_an_accessibility_violation(
     }
     for name, address in pages.items():
         page.goto(address)
-        page.wait_for_function(UPGRADED)
+        until(page, UPGRADED)
         full_picture(page, f"debates-{name}-{theme}-{size}")
         assert (name, violations(page)) == (name, [])
         assert (name, page.evaluate("document.documentElement.scrollWidth")) == (name, page.viewport_size["width"])  # type: ignore[index]

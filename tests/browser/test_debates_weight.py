@@ -3,6 +3,7 @@
 from django.contrib.auth.models import User
 from playwright.sync_api import CDPSession, Page
 
+from tests.browser.doing import until
 from tests.browser.test_looks import scripts_of
 from tests.debates.rows import make_debate
 from tests.waiting import wait_for
@@ -38,7 +39,7 @@ def test_all_scripts_of_the_stage_stay_small(page: Page, alice: User) -> None:
     """60 kB gzipped is the limit of the design; measured as a server that compresses would send them."""
     debate = make_debate(owner=alice, votes=["AAB", "AAA"])
     page.goto(f"/debates/{debate.pk}/")
-    page.wait_for_function("!!customElements.get('lobby-debate')")
+    until(page, "!!customElements.get('lobby-debate')")
     scripts = scripts_of(page)
     assert {"debate-stage.js", "smd.min.js"} < scripts.keys()
     assert sum(scripts.values()) < 60_000

@@ -13,7 +13,7 @@ from chat.models import Conversation, Message
 from lobby.embedded.child import Child
 from lobby.markdown import render
 from tests.browser.conftest import picture
-from tests.browser.doing import SENT, is_writing, start_chat
+from tests.browser.doing import SENT, is_writing, start_chat, until
 from tests.factories import make_message, make_run
 from tests.fake_ollama import FakeOllama
 
@@ -75,7 +75,7 @@ def test_no_page_has_an_accessibility_violation(
     }
     for name, address in pages.items():
         page.goto(address)
-        page.wait_for_function(UPGRADED)
+        until(page, UPGRADED)
         picture(page, f"{name}-{theme}-{size}")
         assert violations(page) == []
     page.context.clear_cookies()
@@ -204,7 +204,7 @@ def test_home_says_when_no_model_can_answer(page: Page, agent: Agent) -> None:
 def test_first_load_of_scripts_stays_small(page: Page, conversation: Conversation) -> None:
     """60 kB gzipped is the limit of the design; measured as a server that compresses would send them."""
     page.goto(f"/chat/{conversation.pk}/")
-    page.wait_for_function(UPGRADED)
+    until(page, UPGRADED)
     scripts = scripts_of(page)
     assert {"thread.js", "smd.min.js"} < scripts.keys()
     assert sum(scripts.values()) < 60_000
