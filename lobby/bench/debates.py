@@ -22,7 +22,7 @@ from lobby.bench.stack import Stack
 from lobby.database import in_database
 
 LOOK_EVERY = 0.1  # seconds between two looks at the database
-PATIENCE = 90.0  # seconds beyond what its model needs, after which a debate counts as lost
+PATIENCE = 300.0  # seconds beyond what its model needs, after which a debate counts as lost
 SLOTS = 256
 SCORINGS = 40
 STEPS_OF_A_ROUND = ("speech", "ballot")

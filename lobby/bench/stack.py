@@ -20,7 +20,7 @@ from lobby.embedded import child, postgres, programs, valkey
 from lobby.embedded.child import Child, StartFailed
 from lobby.embedded.home import free_port
 
-STARTING = 60.0  # seconds for a process on a busy machine
+STARTING = 180.0  # seconds for a process on a slow and busy machine
 NO_LIMIT = "none"
 REPLACED = ("DATABASE_URL", "REDIS_URL", "OLLAMA_HOST", "LOBBY_SECRET_KEY", "LOBBY_MODEL", "ALLOWED_HOSTS", "DEBUG")
 

@@ -21,7 +21,7 @@ VERSION = "18"
 NAME = "lobby"  # of the role and of the database
 SOCKET_LIMIT = 100  # bytes in a socket's path: 107 on Linux, 103 on macOS
 SOCKET_FILE = ".s.PGSQL.5432"
-STARTING = 30  # seconds; recovery after a crash of a large database may need some
+STARTING = 180  # seconds; recovery after a crash of a large database may need some
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",

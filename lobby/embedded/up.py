@@ -24,7 +24,7 @@ STANDARD_OLLAMA = f"http://127.0.0.1:{given.OLLAMA_PORT}"
 MODEL_SLOTS = 2
 MODEL_CONTEXT = 4096  # tokens of one slot
 GETTING_WELL = 10  # seconds that worker and host get before the address is announced all the same
-STARTING = 60  # seconds for a web process or a model on a busy machine
+STARTING = 180  # seconds for a web process or a model on a slow and busy machine; one that ends is noticed at once
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - what the user may ask for
 STOPS_FIRST, STOPS_SECOND, STOPS_LAST = 1, 2, 3
 

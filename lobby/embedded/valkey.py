@@ -12,7 +12,7 @@ from lobby.embedded import child
 from lobby.embedded.home import free_port
 
 ONCE = Retry(NoBackoff(), 0)  # redis-py by itself tries for seconds before it says that nobody is there
-STARTING = 30  # seconds; it reads its append-only file first
+STARTING = 180  # seconds; it reads its append-only file first
 TEMPLATE = """\
 bind 127.0.0.1
 port {port}
