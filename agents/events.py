@@ -40,6 +40,7 @@ class RunEnded(TypedDict):
     status: str
     error_kind: NotRequired[str]
     error: NotRequired[str]
+    request_id: NotRequired[str]  # with an error: what the logs know it by
     stats: NotRequired[dict[str, float | int | str | None]]
 
 

@@ -146,6 +146,7 @@ class Pull(models.Model):
     completed = models.PositiveBigIntegerField(default=0)  # bytes, of the parts named so far
     total = models.PositiveBigIntegerField(default=0)
     error = models.TextField(blank=True)
+    request_id = models.CharField(max_length=36, blank=True)  # of the request that asked for it: one id in all logs
     cancel_requested_at = models.DateTimeField(null=True)
     asked_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)

@@ -22,6 +22,7 @@ from agents import hosts
 from agents.breaker import Breakers
 from agents.models import Host, Pull, Worker
 from agents.ollama import Client, OllamaError, StreamCut
+from lobby import correlation
 from lobby.database import in_database, in_database_patiently
 from lobby.live.connections import sync_redis
 from lobby.live.streams import publish
@@ -54,6 +55,7 @@ class HostPull(TypedDict):
     total: int
     percent: int | None  # None: not known
     error: str
+    request_id: str  # what the logs know it by
     stopping: bool
 
 
@@ -70,7 +72,7 @@ def ask(host: Host, model: str, *, by: Any) -> Pull:
         raise NotPulled("The demonstration server has one model and cannot pull others: add an Ollama host.")
     try:
         with transaction.atomic():
-            pull = Pull.objects.create(host=host, model=model, asked_by=by)
+            pull = Pull.objects.create(host=host, model=model, asked_by=by, request_id=correlation.request_id())
     except IntegrityError:
         return Pull.objects.get(UNFINISHED, host=host, model=model)
     transaction.on_commit(lambda: _announce(pull, DOORBELL))
@@ -122,6 +124,7 @@ def told(pull: Pull) -> HostPull:
         "total": pull.total,
         "percent": 100 * pull.completed // pull.total if pull.total else None,
         "error": pull.error,
+        "request_id": pull.request_id,
         "stopping": pull.cancel_requested_at is not None and not pull.is_over,
     }
 
@@ -229,6 +232,7 @@ class Puller:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _carry_out(self, pull: Pull) -> None:
+        correlation.follow(pull.request_id)
         try:
             await self._stream(pull)
             await hosts.probe(pull.host, breakers=self._breakers)

@@ -216,7 +216,7 @@ def ended(run: Run) -> RunEnded:
         "stats": stats(run),
     }
     if run.error_kind:
-        event |= {"error_kind": run.error_kind, "error": run.error}
+        event |= {"error_kind": run.error_kind, "error": run.error, "request_id": run.request_id}
     return event
 
 

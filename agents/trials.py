@@ -58,6 +58,7 @@ def snapshot(ident: str) -> Snapshot:
                 "model": run.model,
                 "stats": runs.stats(run),
                 "error": run.error,
+                "request_id": run.request_id,
             }
         ],
     }

@@ -72,6 +72,7 @@ class AbstentionShown(TypedDict):
     round: int
     reason: str
     words: str
+    reference: str  # of one that was not chosen
 
 
 class Failure(TypedDict):
@@ -80,6 +81,7 @@ class Failure(TypedDict):
     round: int
     kind: str
     error: str
+    reference: str  # what the logs know it by
 
 
 class Dissent(TypedDict):
@@ -262,6 +264,7 @@ def abstentions_of(seen: Revealed) -> list[AbstentionShown]:
             round=round.number,
             reason=ballot.abstention,
             words=ABSTAINED.get(ballot.abstention, ballot.abstention),
+            reference=ballot.reference,
         )
         for round in seen.rounds
         for ballot in panel_ballots(round)
@@ -278,6 +281,7 @@ def failures_of(seen: Revealed) -> list[Failure]:
             round=round.number,
             kind=speech.kind,
             error=speech.error,
+            reference=speech.reference,
         )
         for round in seen.rounds
         for speech in round.speeches.all()

@@ -127,6 +127,12 @@ class Course:
         """Of the last round that was scored; empty before the first."""
         return next((held.metrics for held in reversed(self.rounds) if held.metrics), {})
 
+    @property
+    def reference(self) -> str:
+        """What the logs know its last runs by: of a failure that had no run of its own."""
+        said = (speech for held in reversed(self.rounds) for speech in held.speeches.all())
+        return next((speech.run.request_id for speech in said if speech.run and speech.run.request_id), "")
+
     def option(self, id: str | None) -> Option | None:
         return next((option for option in self.options if option.id == id), None)
 

@@ -180,6 +180,11 @@ class Speech(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} of {self.seat_id}"
 
+    @property
+    def reference(self) -> str:
+        """What the logs know its failure by."""
+        return self.run.request_id if self.run and self.status == self.Status.FAILED else ""
+
 
 class Ballot(models.Model):
     """A seat's private vote at the end of a round; shown to nobody before all of the round are in."""
@@ -217,6 +222,16 @@ class Ballot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seat_id}: {self.option or self.abstention}"
+
+    @property
+    def is_failed(self) -> bool:
+        """It abstained, and did not choose to."""
+        return self.status == self.Status.ABSTAINED and self.abstention not in ("", "chosen")
+
+    @property
+    def reference(self) -> str:
+        """What the logs know its failure by."""
+        return self.run.request_id if self.run and self.is_failed else ""
 
 
 class Probe(models.Model):

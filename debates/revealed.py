@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
-from debates.models import Ballot, Claim, Debate, Round, Seat
+from django.db.models import Prefetch
+
+from debates.models import Ballot, Claim, Debate, Round, Seat, Speech
+
+TEXTS_OF_RUNS = ("run__messages", "run__format", "run__logprobs", "run__text", "run__thinking")
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def panel_ballots(round: Round) -> list[Ballot]:
 
 
 def reveal(debate: Debate) -> Revealed:
-    rounds = list(debate.rounds.filter(step="scored").prefetch_related("speeches__seat", "ballots__seat"))
+    rounds = list(debate.rounds.filter(step="scored").prefetch_related(_with_run(Speech), _with_run(Ballot)))
     claims = debate.claims.filter(round__in=rounds).select_related("seat", "round", "checked_in")
     return Revealed(
         debate=debate,
@@ -66,7 +71,13 @@ def reveal(debate: Debate) -> Revealed:
     )
 
 
+def _with_run(model: type[Speech] | type[Ballot]) -> "Prefetch[Any]":
+    """What went wrong with one has a reference, which its run knows."""
+    rows = model._default_manager.select_related("seat", "run").defer(*TEXTS_OF_RUNS)
+    return Prefetch("speeches" if model is Speech else "ballots", rows)
+
+
 def _broken_off(debate: Debate) -> list[Round]:
     if debate.status != Debate.Status.ENDED:
         return []
-    return list(debate.rounds.exclude(step="scored").prefetch_related("speeches__seat"))
+    return list(debate.rounds.exclude(step="scored").prefetch_related(_with_run(Speech)))

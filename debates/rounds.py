@@ -23,6 +23,7 @@ from debates.models import Ballot, Debate, Probe, Round, Speech
 from debates.prompts import one_reading
 from debates.protocols import PROTOCOLS, STEPS_OF, Protocol, steps_of
 from debates.votes import rounds_of, settings_of
+from lobby import correlation
 
 UNFINISHED = (Run.Status.QUEUED, Run.Status.RUNNING)
 # Reasons after which nothing more is asked of anybody
@@ -31,7 +32,15 @@ UNCHALLENGED = (*AT_ONCE, "budget")
 
 
 def advance(debate_id: UUID) -> None:
-    """Take every step that can be taken now."""
+    """Take every step that can be taken now, on behalf of whoever asked for the debate, even if nobody does now."""
+    asked_by = correlation.request_id()
+    try:
+        _advance(debate_id)
+    finally:
+        correlation.follow(asked_by)
+
+
+def _advance(debate_id: UUID) -> None:
     with transaction.atomic():
         rows = Debate.objects.select_for_update(of=("self",)).filter(pk=debate_id, status=Debate.Status.RUNNING)
         debate = rows.select_related("owner").prefetch_related("seats__agent").first()
@@ -47,6 +56,8 @@ def _step_on(debate: Debate) -> bool:
     round.debate = debate
     if steps.is_waiting(round):
         return False
+    if not correlation.request_id():
+        correlation.follow(_asked_by(debate))
     reason = steps.STEPS[debate.conclusion or round.step].end(round)
     if reason or debate.pause_requested:
         return _pause(debate, reason)
@@ -55,6 +66,12 @@ def _step_on(debate: Debate) -> bool:
     if round.step != "scored":
         return _begin_step(round, _after(round))
     return _decide_on(debate, round)
+
+
+def _asked_by(debate: Debate) -> str:
+    """The last request on whose behalf it went on."""
+    known = runs_of(debate).exclude(request_id="").order_by("-queued_at")
+    return known.values_list("request_id", flat=True).first() or ""
 
 
 def _after(round: Round) -> str:

@@ -11,14 +11,14 @@ from debates.consensus import EXPLANATIONS, RULES
 from debates.costs import spent
 from debates.figures import Course
 from debates.lanes import bar_of, lanes_of
-from debates.models import Debate, Speech
+from debates.models import Ballot, Debate, Speech
 from debates.protocols import PROTOCOLS
 from debates.querysets import DebateQuerySet
+from debates.revealed import TEXTS_OF_RUNS
 from debates.verdicts import conclude
 from lobby.markdown import render
 
 LISTED, MOST_LISTED = 30, 300
-TEXTS_OF_RUNS = ("run__messages", "run__format", "run__logprobs", "run__text", "run__thinking")
 STATUSES = {"running": "Under way", "paused": "Paused", "ended": "Ended"}
 NUMBERS = {  # what stands in the panel of numbers, in this order
     "ac": "Agreement beyond chance",
@@ -34,14 +34,14 @@ NUMBERS = {  # what stands in the panel of numbers, in this order
 def course_of(debate: Debate, *, until: int | None = None) -> Course:
     """Up to and with the round `until`, or all of it."""
     rounds = debate.rounds.all() if until is None else debate.rounds.filter(number__lte=until)
-    speeches = Speech.objects.select_related("run").defer(*TEXTS_OF_RUNS)
+    speeches, ballots = (model.objects.select_related("run").defer(*TEXTS_OF_RUNS) for model in (Speech, Ballot))
     claims = debate.claims.select_related("seat", "round", "checked_in")
     if until is not None:
         claims = claims.filter(round__number__lte=until)
     return Course(
         debate=debate,
         seats=list(debate.seats.all()),
-        rounds=list(rounds.prefetch_related("ballots", Prefetch("speeches", speeches))),
+        rounds=list(rounds.prefetch_related(Prefetch("ballots", ballots), Prefetch("speeches", speeches))),
         claims=list(claims),
     )
 

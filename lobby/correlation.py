@@ -19,3 +19,8 @@ def request_id() -> str:
 def follow(known_id: str) -> None:
     """What this task or thread does from now on is done for that request."""
     _request_id.set(known_id)
+
+
+def with_reference(words: str) -> str:
+    """Of an error that is shown on the page that comes next, in the words of the answer that failed."""
+    return f"{words} Reference {known}" if (known := request_id()) else words

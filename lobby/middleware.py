@@ -4,7 +4,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.loader import render_to_string
 
 from lobby.problems import MEDIA_TYPE, problem
 
@@ -41,5 +42,17 @@ def speak_problems(get_response: Next) -> Next:
         if "Allow" in response:
             answer["Allow"] = response["Allow"]
         return answer
+
+    return middleware
+
+
+def show_wrong_method(get_response: Next) -> Next:
+    """Django answers these with an empty page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and not response.content:
+            response.content = render_to_string("405.html", request=request)
+        return response
 
     return middleware

@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "lobby.middleware.show_wrong_method",
     "lobby.middleware.speak_problems",
     "lobby.middleware.refuse_nul",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -5,15 +5,23 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from lobby import audit
-from lobby.site import ReadOnlyAdmin, RecordedAdmin, labelled
+from lobby.correlation import with_reference
+from lobby.site import ReadOnlyAdmin, RecordedAdmin, labelled, words_of
 from monitoring import alerts, notices, rules
 from monitoring.models import Alert, AlertRule, AuditEvent, Notification, Receiver
 
 SEVERITIES = {"info": "info", "warning": "warning", "critical": "danger"}
+WORDS = {
+    "bound": {"help_text": "Seconds, bytes or runs, as the metric has them; of a share 0.05 is 5 %, of a yes 1."},
+    "for_seconds": {"label": "For how long", "help_text": "In seconds; 0: raised at once."},
+    "advice": {"label": "What to do", "help_text": "Stands in every message about it."},
+}
 STANDINGS = {"open": "danger", "acknowledged": "warning", "resolved": "success", "pending": "info"}
 
 
@@ -29,6 +37,7 @@ class AlertRuleAdmin(RecordedAdmin):
         if db_field.name == "metric":
             known = [(name, f"{name}: {metric.words}") for name, metric in rules.METRICS.items()]
             options["widget"] = UnfoldAdminSelectWidget(choices=known)
+        options |= WORDS.get(db_field.name, {})
         return super().formfield_for_dbfield(db_field, request, **options)
 
     @admin.display(description="raised when")
@@ -55,6 +64,7 @@ class NotificationInline(TabularInline):  # type: ignore[misc]
     fields = readonly_fields = ["receiver", "event", "state", "attempts", "next_at", "error"]
     extra = 0
     can_delete = False
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -68,21 +78,29 @@ class NotificationInline(TabularInline):  # type: ignore[misc]
 class AlertAdmin(ReadOnlyAdmin):
     """What is, or was, not as it should be. Raised and resolved by the lobby itself, acknowledged by people."""
 
-    list_display = ["rule", "subject", "severity", "standing", "value", "since", "resolved_at", "acknowledged_by"]
+    list_display = ["rule", "subject", "severity", "standing", "measured", "since", "resolved_at", "acknowledged_by"]
     list_filter = ["rule__severity", "rule", "since", "resolved_at"]
     list_select_related = ["rule", "acknowledged_by"]
     search_fields = ["subject", "rule__name"]
     sortable_by = ["since"]
     fields = [
         ("rule", "subject"),
-        ("standing", "severity", "value"),
+        ("standing", "severity", "measured"),
         "advice",
         ("since", "raised_at", "resolved_at"),
         ("acknowledged_at", "acknowledged_by"),
     ]
-    readonly_fields = ["standing", "severity", "advice"]
+    readonly_fields = ["standing", "severity", "measured", "advice"]
     inlines = [NotificationInline]
     actions = ["acknowledge"]
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
+        return self.inlines if obj and obj.notifications.exists() else []
+
+    @admin.display(description="measured")
+    def measured(self, alert: Alert) -> str:
+        metric = rules.METRICS.get(alert.rule.metric)
+        return metric.show(alert.value) if metric else f"{alert.value:g}"
 
     @labelled("severity", SEVERITIES)
     def severity(self, alert: Alert) -> str:
@@ -117,6 +135,11 @@ class ReceiverAdmin(RecordedAdmin):
     fields = [("kind", "address"), ("least_severity", "is_enabled")]
     actions = ["send_test", "renew_secret"]
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "address":
+            options["help_text"] = "An e-mail address, or where a webhook leads: https://…"
+        return super().formfield_for_dbfield(db_field, request, **options)
+
     def save_model(self, request: HttpRequest, obj: Receiver, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if obj.kind == Receiver.Kind.WEBHOOK and not obj.secret:
@@ -128,7 +151,7 @@ class ReceiverAdmin(RecordedAdmin):
             try:
                 notices.send_test(receiver)
             except notices.NotSent as error:
-                self.message_user(request, f"{receiver}: not sent. {error}", messages.ERROR)
+                self.message_user(request, with_reference(f"{receiver}: not sent. {error}"), messages.ERROR)
             else:
                 self.message_user(request, f"{receiver}: sent.", messages.SUCCESS)
 
@@ -147,10 +170,34 @@ class ReceiverAdmin(RecordedAdmin):
 class AuditEventAdmin(ReadOnlyAdmin):
     """Nobody changes it: the database itself refuses."""
 
-    list_display = ["at", "action", "actor_name", "subject_kind", "subject_id", "address"]
+    list_display = ["at", "action", "who", "subject", "address"]
+    fields = [("at", "action"), ("who", "address"), "subject", "details"]
+    readonly_fields = ["who", "subject", "details"]
     list_filter = ["at"]
     list_before_template = "admin/monitoring/auditevent/search.html"
     ordering = ["-id"]
     sortable_by: list[str] = []
     search_fields = ["=actor_name"]
     search_help_text = "A user name, as it is written."
+
+    @admin.display(description="who", empty_value="–")
+    def who(self, event: AuditEvent) -> str:
+        return event.actor_name
+
+    @admin.display(description="to what")
+    def subject(self, event: AuditEvent) -> str:
+        """The kind, and the id as a link to where it is shown, if it is anywhere."""
+        if not event.subject_kind:
+            return "–"
+        kind = event.subject_kind.rpartition(".")[2]
+        place = f"admin:{event.subject_kind.replace('.', '_')}_change"
+        try:
+            return format_html(
+                '{} <a class="link" href="{}">{}</a>', kind, reverse(place, args=[event.subject_id]), event.subject_id
+            )
+        except NoReverseMatch:
+            return f"{kind} {event.subject_id}"
+
+    @admin.display(description="details")
+    def details(self, event: AuditEvent) -> str:
+        return words_of(event.detail)

@@ -21,6 +21,7 @@ from lobby.accounts.forms import ConfirmForm
 from lobby.accounts.key_forms import KeyForm
 from lobby.accounts.models import ApiKey
 from lobby.accounts.permissions import CHAT, DEBATE, MANAGE_AGENTS, SEE_METRICS, may
+from lobby.correlation import with_reference
 
 SHOWN = 50  # keys
 FRESH = timedelta(minutes=10)  # a sign-in that stands for a password one does not have
@@ -59,7 +60,7 @@ def rotate_key(request: HttpRequest, pk: UUID) -> HttpResponse:
     try:
         _, key = keys.rotate(_mine(request, pk), request=request)
     except keys.BadKeyRequest as error:
-        messages.error(request, str(error))
+        messages.error(request, with_reference(str(error)))
         return redirect("keys")
     return _keys_page(request, KeyForm(), key=key, is_rotated=True)
 
@@ -93,9 +94,9 @@ def my_data(request: HttpRequest) -> HttpResponseBase:
     try:
         return archives.send(request, user)
     except own_data.TooManyExports as error:
-        messages.error(request, str(error))
+        messages.error(request, with_reference(str(error)))
     except OSError:
-        messages.error(request, "There is no room on the server for your archive now. Tell an admin.")
+        messages.error(request, with_reference("There is no room on the server for your archive now. Tell an admin."))
     return redirect("account")
 
 

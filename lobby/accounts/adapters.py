@@ -20,6 +20,7 @@ from lobby import sealing
 from lobby.accounts import attempts, devices, mails
 from lobby.accounts.invitations import InvitationOver
 from lobby.accounts.refusals import refused
+from lobby.correlation import with_reference
 
 if TYPE_CHECKING:
     from allauth.account.models import EmailAddress
@@ -52,7 +53,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return response
 
     def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponse:
-        messages.error(request, "This account is switched off; ask an admin.")
+        messages.error(request, with_reference("This account is switched off; ask an admin."))
         return redirect("sign-in")
 
     def respond_email_verification_sent(self, request: HttpRequest, user: Any) -> HttpResponse:

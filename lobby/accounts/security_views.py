@@ -24,6 +24,7 @@ from lobby.accounts import browsers, entrance, invitations, mails, second_factor
 from lobby.accounts.answers import confirmed, page, user_of
 from lobby.accounts.forms import ConfirmForm, EmailForm, InvitationForm, ProveForm
 from lobby.accounts.views import show_secret, the_provider
+from lobby.correlation import with_reference
 
 SHOWN = 50  # invitations
 
@@ -82,7 +83,7 @@ def turn_on(request: HttpRequest) -> HttpResponse:
 def turn_off(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     if second_factor.is_required(user):
-        messages.error(request, "You must have a second factor here, so it can't be turned off.")
+        messages.error(request, with_reference("You must have a second factor here, so it can't be turned off."))
     elif second_factor.reset(user):
         _record(request, "second_factor.turned_off", "Its second factor was turned off.")
         messages.success(request, "Your second factor is turned off.")
@@ -123,7 +124,7 @@ def disconnect(request: HttpRequest) -> HttpResponse:
         _record(request, "single_sign_on.disconnected", f"It is no longer connected with {settings.OIDC_NAME}.")
         messages.success(request, f"{settings.OIDC_NAME} is no longer connected.")
     else:
-        messages.error(request, "Set a password first: you would have no way in.")
+        messages.error(request, with_reference("Set a password first: you would have no way in."))
     return redirect("security")
 
 
@@ -197,7 +198,9 @@ def _invite(request: HttpRequest, wanted: dict[str, Any]) -> str:
     if made.is_mailed:
         messages.success(request, f"The invitation is on its way to {to}.")
     elif wanted.get("is_mailed"):
-        messages.error(request, f"Not sent: {to} got three mails within the hour. Pass the link on yourself.")
+        messages.error(
+            request, with_reference(f"Not sent: {to} got three mails within the hour. Pass the link on yourself.")
+        )
     return made.link
 
 

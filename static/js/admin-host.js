@@ -1,7 +1,7 @@
 /** <lobby-host>: the models of a host, and the pulls that are under way, live. */
 
 import { post } from "./admin-post.js";
-import { fragment } from "./api.js";
+import { fragment, withReference } from "./api.js";
 import { live } from "./live.js";
 
 const WORDS = { waiting: "Waiting for a worker.", done: "Done.", failed: "Failed.", cancelled: "Stopped." };
@@ -100,8 +100,8 @@ function draw(card, pull) {
   card.querySelector("button").hidden = OVER.has(pull.status) || pull.stopping;
 }
 
-function how({ status, step, completed, total, percent, error, stopping }) {
-  if (status === "failed") return `Failed: ${error}`;
+function how({ status, step, completed, total, percent, error, request_id, stopping }) {
+  if (status === "failed") return `Failed: ${withReference(error, request_id)}`;
   if (stopping) return "Stopping…";
   if (status in WORDS) return WORDS[status];
   return percent == null ? step || "Beginning…" : `${percent} %, ${bytes(completed)} of ${bytes(total)}: ${step}`;

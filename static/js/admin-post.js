@@ -1,6 +1,6 @@
 /** Forms of the admin's panels, sent without leaving the page; what is refused becomes a Refusal with its words. */
 
-import { Refusal } from "./api.js";
+import { Refusal, referenceOf, withReference } from "./api.js";
 
 const PATIENCE_MS = 60_000;
 
@@ -14,6 +14,12 @@ export async function post(url, fields) {
   if (response.redirected) throw new Refusal("You are signed out. Sign in again in another tab, then try once more.");
   if (response.status === 204) return null;
   const said = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refusal(said.detail ?? `The server answered ${response.status}. Try again in a moment.`);
+  if (!response.ok) throw refusal(response, said);
   return said;
+}
+
+function refusal(response, { detail }) {
+  const words = detail ?? `The server answered ${response.status}. Try again in a moment.`;
+  const reference = referenceOf(response);
+  return new Refusal(response.status === 422 ? words : withReference(words, reference), { status: response.status, reference });
 }

@@ -1,7 +1,7 @@
 /** <lobby-try>: asks an agent with what its form holds at the moment, and shows the answer as it comes. */
 
 import { post } from "./admin-post.js";
-import { api } from "./api.js";
+import { api, withReference } from "./api.js";
 import { live } from "./live.js";
 import { deliver, replyOf } from "./reply.js";
 import { count } from "./words.js";
@@ -70,12 +70,12 @@ class LobbyTry extends HTMLElement {
     this.#end(ended);
   }
 
-  #end({ run, status, error, stats = {} }) {
+  #end({ run, status, error, request_id, stats = {} }) {
     if (run !== this.#run || this.stop.hidden) return;
     this.stop.hidden = true;
     this.button.disabled = false;
     this.#tell(OVER[status]);
-    if (error) this.#say(error);
+    if (error) this.#say(withReference(error, request_id));
     this.figures.replaceChildren(...figures(status, stats));
     this.figures.hidden = false;
   }

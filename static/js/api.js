@@ -3,11 +3,16 @@
 const PATIENCE_MS = 60_000;
 
 export class Refusal extends Error {
-  constructor(message, { status = 0, kind = "unreachable", retryAfter = 0, errors = [] } = {}) {
+  constructor(message, { status = 0, kind = "unreachable", retryAfter = 0, errors = [], reference = "" } = {}) {
     super(message);
-    Object.assign(this, { status, kind, retryAfter, errors });
+    Object.assign(this, { status, kind, retryAfter, errors, reference });
   }
 }
+
+/** What the logs know it by goes with every error, but for what is wrong with what was typed: that is said at its field. */
+export const withReference = (words, reference) => (reference ? `${words} Reference ${reference}` : words);
+
+export const referenceOf = (response) => response.headers.get("X-Request-ID") ?? "";
 
 const csrf = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
 
@@ -40,8 +45,10 @@ async function refusal(response) {
   if (response.status === 401) return signedOut();
   const problem = await response.json().catch(() => ({}));
   const words = problem.detail || problem.title || `The server answered ${response.status}. Try again in a moment.`;
-  const reference = response.status >= 500 && problem.request_id ? ` Reference ${problem.request_id}` : "";
-  return new Refusal((typeof words === "string" ? words : JSON.stringify(words)) + reference, {
+  const told = typeof words === "string" ? words : JSON.stringify(words);
+  const reference = referenceOf(response);
+  return new Refusal(response.status === 422 ? told : withReference(told, reference), {
+    reference,
     status: response.status,
     kind: problem.kind ?? "failed",
     retryAfter: problem.retry_after ?? 0,

@@ -1,6 +1,6 @@
 /** <lobby-debate>: a debate as it goes on. Events drive it; lanes stream, and every figure is the server's. */
 
-import { fragment } from "./api.js";
+import { fragment, withReference } from "./api.js";
 import { Controls } from "./debate-dialogs.js";
 import { Lanes } from "./debate-lanes.js";
 import "./debate-panel.js";
@@ -32,7 +32,7 @@ class LobbyDebate extends HTMLElement {
     });
     this.addEventListener("reply:lost", () => live.afresh(this.topic));
     live.addEventListener("state", () => live.state === "open" && this.#catchUp());
-    live.addEventListener("refused", ({ detail }) => detail.topic === this.topic && toast(detail.message));
+    live.addEventListener("refused", ({ detail }) => detail.topic === this.topic && toast(withReference(detail.message, detail.reference)));
     live.attach(this.topic, (event) => this.#hear(event));
   }
 

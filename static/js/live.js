@@ -87,9 +87,9 @@ class Live extends EventTarget {
     watch.listener(frame.event, frame.id);
   }
 
-  #refused({ kind, topic, message }) {
+  #refused({ kind, topic, message, request_id }) {
     if (kind === "live_away" && topic) setTimeout(() => this.afresh(topic), 1000);
-    else this.dispatchEvent(new CustomEvent("refused", { detail: { kind, topic, message } }));
+    else this.dispatchEvent(new CustomEvent("refused", { detail: { kind, topic, message, reference: request_id } }));
   }
 
   #send(message) {

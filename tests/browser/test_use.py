@@ -33,7 +33,9 @@ def test_a_limit_that_comes_near_is_said_and_a_refusal_keeps_the_question(
     expect(line).to_have_class(re.compile("is-high"))
     ask(page, "Why?")
     expect(page.locator(".composer .problem")).to_have_text(
-        re.compile(r"^Today's 10,000,000 tokens are used up\. They renew at 00:00 UTC, in [\dhmins ]+\.$")
+        re.compile(
+            r"^Today's 10,000,000 tokens are used up\. They renew at 00:00 UTC, in [\dhmins ]+\. Reference \w{32}$"
+        )
     )
     expect(page.get_by_label(SENT)).to_have_value("Why?")
     assert violations(page) == []
