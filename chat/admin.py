@@ -13,7 +13,7 @@ from lobby.site import FoundByOwner, ReadingRecorded
 class ConversationAdmin(FoundByOwner, ReadingRecorded):
     """Transcripts, to be read where there is a reason; each reading is recorded. The list shows nothing of them."""
 
-    list_display = ["id", "owner", "agent", "message_count", "created_at", "updated_at", "deleted_at"]
+    list_display = ["short_id", "owner", "agent", "message_count", "created_at", "updated_at", "deleted_at"]
     list_filter = ["agent", "updated_at"]
     list_select_related = ["owner", "agent"]
     ordering = ["-updated_at"]
@@ -36,8 +36,12 @@ class ConversationAdmin(FoundByOwner, ReadingRecorded):
         """All branches, in the order in which they were written."""
         rows = conversation.messages.select_related("agent").order_by("created_at", "pk")
         said = (
-            (f"{row.created_at:%Y-%m-%d %H:%M}", row.agent or conversation.owner, row.get_status_display(), row.text)
+            (f"{row.created_at:%Y-%m-%d %H:%M}", row.agent or conversation.owner, _how_it_ended(row), row.text)
             for row in rows
         )
-        articles = format_html_join("", "<article><h3>{} <b>{}</b> ({})</h3><pre>{}</pre></article>", said)
+        articles = format_html_join("", "<article><h2>{} <b>{}</b>{}</h2><pre>{}</pre></article>", said)
         return SafeString('<div class="lobby-said">') + articles + SafeString("</div>")
+
+
+def _how_it_ended(message: Message) -> str:
+    return "" if message.status == Message.Status.DONE else f" ({message.get_status_display()})"

@@ -47,6 +47,7 @@ class SeatInline(TabularInline):  # type: ignore[misc]
     readonly_fields = fields
     extra = 0
     can_delete = False
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -59,7 +60,10 @@ class SeatInline(TabularInline):  # type: ignore[misc]
 class DebateAdmin(FoundByOwner, ReadingRecorded):
     """Transcripts, to be read where there is a reason; each reading is recorded. The list shows nothing of them."""
 
-    list_display = ["id", "owner", "protocol", "rule", "status", "stop_reason", "round_count", "created_at", "ended_at"]
+    list_display = [
+        *("short_id", "owner", "protocol", "rule", "status", "stop_reason"),
+        *("round_count", "created_at", "ended_at"),
+    ]
     list_filter = ["status", ByProtocol, ByRule, "created_at"]
     list_select_related = ["owner"]
     sortable_by = ["created_at"]
@@ -96,7 +100,7 @@ class DebateAdmin(FoundByOwner, ReadingRecorded):
     @admin.display(description="transcript")
     def transcript(self, debate: Debate) -> SafeString:
         """What may be told: of a round under way who has voted, not for what."""
-        articles = format_html_join("", "<article><h3>{} <b>{}</b></h3><pre>{}</pre></article>", _told(debate))
+        articles = format_html_join("", "<article><h2>{} <b>{}</b></h2><pre>{}</pre></article>", _told(debate))
         return SafeString('<div class="lobby-said">') + articles + SafeString("</div>")
 
 
@@ -157,12 +161,20 @@ class CalibrationAdmin(ReadOnlyAdmin):
     """What the stated confidence of each model has been worth; used from 50 settled ballots on."""
 
     list_display = ["model", "ballots", "is_used", "track_record", "updated_at"]
+    fields = ["model", ("ballots", "is_used", "updated_at"), "track_record"]
+    readonly_fields = ["is_used", "track_record"]
     search_fields = ["model"]
 
     def complete(self, rows: list[Any]) -> None:
         records = records_by_model(row.pk for row in rows)
         for row in rows:
             row.record = records.get(row.pk, NO_RECORD)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Calibration | None:
+        row: Calibration | None = super().get_object(request, object_id, from_field)
+        if row:
+            self.complete([row])
+        return row
 
     @admin.display(description="used", boolean=True)
     def is_used(self, row: Calibration) -> bool:

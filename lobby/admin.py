@@ -165,6 +165,14 @@ class GroupLimits(LimitInline):
     verbose_name_plural = "limits of each member: of several groups the most generous holds"
 
 
+class NewUserForm(UserCreationForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        way = self.fields["usable_password"]
+        way.label, way.help_text = "Signs in", "Without a password single sign-on is the only way in."
+        way.choices = way.widget.choices = [("true", "with the password below"), ("false", "without a password")]
+
+
 class UserForm(forms.ModelForm):  # type: ignore[type-arg]
     """Without the password, which has a page of its own."""
 
@@ -177,7 +185,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(User)
 class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
     form = UserForm
-    add_form = UserCreationForm
+    add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
     rights_field = "user_permissions"
     list_display = ["username", "email", "is_active", "is_staff", "is_superuser", "date_joined", "last_login"]
@@ -276,8 +284,8 @@ class GroupAdmin(ForSuperusers, DjangoGroupAdmin):  # type: ignore[misc]
             group.given = [RIGHTS[f"{app}.{name}"] for key, app, name in given if key == group.pk]
 
     @admin.display(description="members")
-    def members(self, group: Any) -> int:
-        return int(group.number)
+    def members(self, group: Any) -> int | str:
+        return "all users" if group.name == EVERYBODY else int(group.number)
 
     @admin.display(description="may")
     def may(self, group: Any) -> str:

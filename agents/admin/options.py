@@ -21,6 +21,9 @@ class OptionsField(forms.JSONField):
         }
         super().__init__(**defaults | options)
 
+    def prepare_value(self, value: Any) -> Any:
+        return super().prepare_value(value) if value else ""
+
     def to_python(self, value: Any) -> Any:
         found = super().to_python(value)
         return {} if found is None else found

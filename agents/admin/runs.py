@@ -16,8 +16,9 @@ from agents.models import Agent, Host, Run, Worker
 from agents.ollama import OllamaError
 from agents.purposes import PURPOSES
 from lobby import audit
-from lobby.site import FoundByOwner, ReadOnlyAdmin, record_reading
+from lobby.site import SHOWN_OF_ID, FoundByOwner, ReadOnlyAdmin, labelled, record_reading, words_of
 
+STATES = {"running": "info", "done": "success", "failed": "danger", "interrupted": "danger", "cancelled": "warning"}
 OUR_FAULTS = ("internal", "worker_lost")
 
 
@@ -61,7 +62,7 @@ class ByErrorKind(OneOf):
 class RunAdmin(FoundByOwner, ReadOnlyAdmin):
     """How runs went. What was said in them is a page of its own, whose reading is recorded."""
 
-    list_display = ["id", "purpose", "owner", "agent", "model", "host", "status", "attempt", "queued_at", "error_kind"]
+    list_display = ["short_id", "purpose", "owner", "agent", "model", "host", "state", "queued_at", "error_kind"]
     list_filter = ["status", ByPurpose, ByModel, "host", ByErrorKind, "queued_at"]
     list_select_related = ["owner", "agent", "host"]
     sortable_by = ["queued_at"]
@@ -73,7 +74,7 @@ class RunAdmin(FoundByOwner, ReadOnlyAdmin):
             {
                 "fields": [
                     ("queued_at", "started_at", "first_token_at", "finished_at"),
-                    ("waited", "to_first_token", "wrote", "load_seconds"),
+                    ("waited", "to_first_token", "wrote", "loaded_in"),
                 ]
             },
         ),
@@ -81,8 +82,8 @@ class RunAdmin(FoundByOwner, ReadOnlyAdmin):
             "Figures",
             {
                 "fields": [
-                    ("prompt_tokens", "output_tokens", "tokens_per_second", "context_length"),
-                    ("options", "think", "top_logprobs", "done_reason"),
+                    ("prompt_tokens", "output_tokens", "speed", "context_length"),
+                    ("asked_with", "thinks", "done_reason"),
                 ]
             },
         ),
@@ -90,15 +91,17 @@ class RunAdmin(FoundByOwner, ReadOnlyAdmin):
             "What happened",
             {
                 "fields": [
-                    ("attempt", "worker", "avoided_hosts"),
-                    ("error_kind", "error", "error_detail"),
-                    ("cancel_requested_at", "wanted_host"),
-                    ("subject", "topic", "request_id"),
+                    ("attempt", "by_worker", "wanted_host", "avoided"),
+                    ("error_kind", "error", "error_figures"),
+                    ("cancel_requested_at", "topic", "request_id"),
                 ]
             },
         ),
     ]
-    readonly_fields = ["said", "waited", "to_first_token", "wrote"]
+    readonly_fields = [
+        *("said", "waited", "to_first_token", "wrote", "loaded_in", "speed"),
+        *("asked_with", "thinks", "by_worker", "avoided", "error_figures"),
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         rows: QuerySet[Run] = super().get_queryset(request)
@@ -125,13 +128,52 @@ class RunAdmin(FoundByOwner, ReadOnlyAdmin):
     def wrote(self, run: Run) -> str:
         return _seconds(run.first_token_at, run.finished_at)
 
+    @admin.display(description="model loaded in")
+    def loaded_in(self, run: Run) -> str:
+        return "–" if run.load_seconds is None else f"{run.load_seconds:.2f} s"
+
+    @admin.display(description="speed")
+    def speed(self, run: Run) -> str:
+        return "–" if run.tokens_per_second is None else f"{run.tokens_per_second:.1f} tokens/s"
+
+    @admin.display(description="options")
+    def asked_with(self, run: Run) -> str:
+        return words_of(run.options) if run.options else "the model's own"
+
+    @admin.display(description="thinks first")
+    def thinks(self, run: Run) -> str:
+        if run.think is None:
+            return "as the model does by itself"
+        return "yes" if run.think else "no"
+
+    @admin.display(description="written by")
+    def by_worker(self, run: Run) -> str:
+        if run.worker is None:
+            return "–"
+        worker = Worker.objects.filter(pk=run.worker).first()
+        return str(worker or f"worker {str(run.worker)[:SHOWN_OF_ID]}, which is gone")
+
+    @admin.display(description="failed on")
+    def avoided(self, run: Run) -> str:
+        return ", ".join(Host.objects.filter(pk__in=run.avoided_hosts).values_list("name", flat=True)) or "–"
+
+    @admin.display(description="figures of the error")
+    def error_figures(self, run: Run) -> str:
+        return words_of(run.error_detail)
+
+    @labelled("status", STATES)
+    def state(self, run: Run) -> tuple[str, str]:
+        return run.status, run.get_status_display()
+
     def show_prompt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The prompt as it was frozen, and the answer: the words of others."""
         run = self.get_object(request, object_id)
         if run is None or not self.has_view_permission(request, run):
             raise Http404
         record_reading(request, run)
-        page = {**self.admin_site.each_context(request), "title": "Prompt and answer", "run": run, "opts": self.opts}
+        title = "Prompt and answer"
+        page = {"title": title, "here": title, "run": run, "original": run, "opts": self.opts}
+        page |= self.admin_site.each_context(request)
         return render(request, "admin/agents/run/prompt.html", page)
 
     def has_control_permission(self, request: HttpRequest) -> bool:
@@ -163,13 +205,21 @@ def _seconds(begin: Any, end: Any) -> str:
 class WorkerAdmin(ReadOnlyAdmin):
     """Who is alive, and how much each of them writes now."""
 
-    list_display = ["id", "machine", "pid", "running", "started_at", "seen_at"]
+    list_display = ["__str__", "running", "started_at", "seen_at"]
+    fields = [("machine", "pid"), "running", ("started_at", "seen_at")]
+    readonly_fields = ["running"]
     ordering = ["started_at"]
 
     def complete(self, rows: list[Any]) -> None:
         busy = Counter(Run.objects.running().order_by().values_list("worker", flat=True))
         for worker in rows:
             worker.number = busy[worker.pk]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Worker | None:
+        worker: Worker | None = super().get_object(request, object_id, from_field)
+        if worker:
+            self.complete([worker])
+        return worker
 
     @admin.display(description="replies under way")
     def running(self, worker: Any) -> int:

@@ -79,13 +79,13 @@ class InvitationAdmin(RecordedAdmin):
     """The link is said once, when the invitation is made: only its digest is kept."""
 
     form = InviteForm
-    list_display = ["__str__", "state", "invited_by", "created_at", "expires_at", "used_by", "used_at"]
+    list_display = ["for_whom", "state", "invited_by", "created_at", "expires_at", "used_by", "used_at"]
     list_select_related = ["invited_by", "used_by"]
     list_filter = ["created_at", "used_at"]
     search_fields = ["email"]
     sortable_by = ["created_at"]
     actions = ["revoke"]
-    shown = ["email", "groups", "state", "invited_by", "created_at", "expires_at", "used_by", "used_at"]
+    shown = ["for_whom", "groups", "state", "invited_by", "created_at", "expires_at", "used_by", "used_at"]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return self.shown if obj else ["email", "groups", "days"]
@@ -97,6 +97,10 @@ class InvitationAdmin(RecordedAdmin):
         options["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         options["queryset"] = invitations.groups_of(request.user)
         return super().formfield_for_manytomany(db_field, request, **options)
+
+    @admin.display(description="for whom", ordering="email")
+    def for_whom(self, invitation: Invitation) -> str:
+        return invitation.email or "whoever has the link"
 
     @labelled("state", INVITATION_STATES)
     def state(self, invitation: Invitation) -> str:
@@ -133,6 +137,8 @@ class LimitValue:
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name == "value":
             options["error_messages"] = LIMIT_WORDS
+        if db_field.name == "scope":
+            options |= {"label": "Holds for", "help_text": "For one user or one group, name it below."}
         return super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
 
 

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from agents.models import Agent, Host, Run
+from agents.models import Agent, Host, Run, Worker
 from monitoring.models import AuditEvent
 from tests.factories import make_admin, make_agent, make_host, make_run, make_user
 from tests.fake_ollama import FakeOllama
@@ -195,6 +195,25 @@ def test_run_list_takes_as_many_queries_for_one_as_for_three(client: Client, car
     make_run(owner=make_user("bob"), host=make_host())
 
     assert queries_of(client, "/admin/agents/run/") == for_one
+
+
+def test_page_of_a_run_names_hosts_and_worker_and_says_options_in_words(client: Client, carol: User) -> None:
+    host = make_host(name="slow host")
+    worker = Worker.objects.create(machine="attic", pid=77)
+    run = make_run(
+        options={"num_ctx": 4096, "temperature": 0.5},
+        think=False,
+        worker=worker.pk,
+        avoided_hosts=[str(host.pk)],
+        error_detail={"n_prompt_tokens": 9000},
+    )
+    page = client.get(f"/admin/agents/run/{run.pk}/change/").content.decode()
+    for words in ("num ctx: 4096; temperature: 0.5", "attic:77", "slow host", "n prompt tokens: 9000"):
+        assert words in page
+    assert str(host.pk) not in page
+
+    worker.delete()
+    assert "which is gone" in client.get(f"/admin/agents/run/{run.pk}/change/").content.decode()
 
 
 def test_run_cannot_be_edited_or_deleted(client: Client, carol: User) -> None:

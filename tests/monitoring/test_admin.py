@@ -120,3 +120,15 @@ def test_audit_log_is_searched_by_who_did_it_and_changed_by_nobody(carol: Client
     for path in ("add/", f"{row.pk}/delete/"):
         assert carol.get(f"/admin/monitoring/auditevent/{path}").status_code == 403
     assert carol.post(f"/admin/monitoring/auditevent/{row.pk}/change/", {"action": "x"}).status_code == 403
+
+
+def test_page_of_an_audit_event_leads_to_what_it_was_about_and_says_the_details_in_words(carol: Client) -> None:
+    alert = open_alert()
+    about = {"subject_kind": "monitoring.alert", "subject_id": str(alert.pk), "detail": {"was_open": 3}}
+    event = AuditEvent.objects.create(action="alert.acknowledged", **about)
+    page = carol.get(f"/admin/monitoring/auditevent/{event.pk}/change/").content.decode()
+    assert f'href="/admin/monitoring/alert/{alert.pk}/change/"' in page
+    assert "was open: 3" in page
+
+    event = AuditEvent.objects.create(action="export.made", subject_kind="lobby.export", subject_id="7")
+    assert "export 7" in carol.get(f"/admin/monitoring/auditevent/{event.pk}/change/").content.decode()
