@@ -16,6 +16,7 @@ const OF_FIGURES = new Set(["debate.state", "debate.round", "debate.ballot", "de
 
 class LobbyDebate extends HTMLElement {
   #news = [];
+  #told = new Set(); // runs of which it was said that they answer
   #timer = 0;
 
   connectedCallback() {
@@ -46,7 +47,7 @@ class LobbyDebate extends HTMLElement {
     const speaker = this.lanes.hear(event);
     if (event.type.startsWith("run.")) {
       deliver(event);
-      if (speaker) this.#say({ speaker });
+      if (speaker) this.#answers(event.run, speaker);
       return;
     }
     this.#announce(event);
@@ -61,6 +62,7 @@ class LobbyDebate extends HTMLElement {
     else await this.laneRenewal.now();
     this.lanes.catchUp(runs);
     for (const run of runs) replyOf(run.run)?.catchUp(run);
+    for (const { run, seat, status } of runs) if (status === "running") this.#answers(run, this.lanes.name(seat));
   }
 
   #catchUp() {
@@ -112,6 +114,11 @@ class LobbyDebate extends HTMLElement {
       case "debate.state":
         return this.#say({ words: { paused: "Paused.", ended: "The debate has ended.", running: "Under way." }[event.status] });
     }
+  }
+
+  #answers(run, speaker) {
+    if (!this.#told.has(run)) this.#say({ speaker });
+    this.#told.add(run);
   }
 
   #say(news) {
