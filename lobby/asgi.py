@@ -27,10 +27,11 @@ probes = Door(wsgi, threads=2, longest=0)  # its own, so that health is told whi
 
 from agents.consumers import LiveConsumer  # noqa: E402  (the apps are ready from here on)
 from lobby.accounts.bearer import or_key  # noqa: E402
+from lobby.accounts.gate import admit  # noqa: E402
 from lobby.live import reports, sse  # noqa: E402
 from monitoring import lookout  # noqa: E402
 
-event_stream = or_key(AuthMiddlewareStack(sse.application), sse.application)
+event_stream = or_key(AuthMiddlewareStack(admit(sse.application)), sse.application)
 
 
 async def http(scope, receive, send):  # type: ignore[no-untyped-def]
@@ -47,7 +48,9 @@ application = ProtocolTypeRouter(
     {
         "http": http,
         "lifespan": lookout.from_startup(reports.lifespan),
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([path("ws/", LiveConsumer.as_asgi())]))),
+        "websocket": AllowedHostsOriginValidator(
+            AuthMiddlewareStack(admit(URLRouter([path("ws/", LiveConsumer.as_asgi())])))
+        ),
     }
 )
 

@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "lobby.accounts.browsers.note",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "lobby.accounts.gate.have_set_up",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 

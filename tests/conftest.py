@@ -111,11 +111,12 @@ def until_midnight() -> timedelta:
 @pytest.fixture(autouse=True)
 def limits_unread() -> None:
     """What the test before set is gone from the tables, and from memory."""
-    from lobby.accounts import allowances, marks, permissions
+    from lobby.accounts import allowances, marks, permissions, second_factor
 
     allowances.forget()
     marks.forget()
     permissions.forget()
+    second_factor.forget()
 
 
 class RedisServer:

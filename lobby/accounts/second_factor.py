@@ -4,6 +4,7 @@ The rows and the arithmetic are django-allauth's (RFC 6238). Ours is that a code
 step of the last one is kept in the row and only moves on, by conditional UPDATE.
 """
 
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -31,6 +32,11 @@ log = structlog.get_logger()
 PENDING = "second_factor_secret"  # in the session, sealed, until the first code proves that the app has it
 Type = Authenticator.Type
 
+LOOK_AGAIN = 60.0  # seconds that a process takes it for granted that somebody has one
+REMEMBERED = 10_000  # people
+
+_have: dict[int, float] = {}  # by the user's key: until when, monotonic
+
 
 def is_on(user: Any) -> bool:
     return bool(Authenticator.objects.filter(user=user, type=Type.TOTP).exists())
@@ -38,6 +44,26 @@ def is_on(user: Any) -> bool:
 
 def is_required(user: Any) -> bool:
     return settings.REQUIRE_MFA == "everybody" or (settings.REQUIRE_MFA == "staff" and bool(user.is_staff))
+
+
+def lacks(user: Any) -> bool:
+    """He must have one and has none. Of who has one the database is asked once a minute."""
+    if settings.REQUIRE_MFA == "no" or not user.is_authenticated or not is_required(user):
+        return False
+    now = time.monotonic()
+    if _have.get(user.pk, now) > now:
+        return False
+    if not is_on(user):
+        return True
+    if len(_have) >= REMEMBERED:
+        _have.clear()
+    _have[user.pk] = now + LOOK_AGAIN
+    return False
+
+
+def forget() -> None:
+    """Ask anew who has one."""
+    _have.clear()
 
 
 def propose(session: MutableMapping[str, Any]) -> str:
@@ -108,6 +134,7 @@ def accept(user: Any, *, code: str) -> Authenticator | None:
 
 def reset(user: Any) -> bool:
     """Take it away, for somebody who lost his telephone. False if there was none."""
+    _have.pop(user.pk, None)
     return bool(Authenticator.objects.filter(user=user).delete()[0])
 
 

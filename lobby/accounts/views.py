@@ -93,7 +93,8 @@ def show_secret(request: HttpRequest, user: Any, form: Any) -> HttpResponse:
     secret = secret or second_factor.propose(request.session)
     if form.is_valid():
         form.add_error("code", WRONG_CODE)
-    return page(request, "set_up", form, picture=second_factor.picture(user, secret), secret=secret)
+    about = {"picture": second_factor.picture(user, secret), "is_required": second_factor.is_required(user)}
+    return page(request, "set_up", form, secret=secret, **about)
 
 
 @never_cache
