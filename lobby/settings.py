@@ -147,7 +147,7 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.text("REDIS_URL", "redis://localhost:6379/0")
-SESSION_ENGINE = "django.contrib.sessions.backends.db"  # not in Redis: pages work while that is away
+SESSION_ENGINE = "lobby.accounts.session_store"  # not in Redis: pages work while that is away
 
 # The broker carries doorbells only (docs/architecture.md): a lost or repeated message does no harm.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
