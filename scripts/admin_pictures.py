@@ -1,6 +1,7 @@
 """Pictures of every page of the admin, light and dark, wide and on a phone, into the ignored folder pictures/admin.
 
-Starts PostgreSQL, Valkey, a scripted Ollama and a web process on throw-away data with some rows of every kind. Names of
+Forms are taken once more when they were refused, lists with a row chosen and with their filters open. Starts
+PostgreSQL, Valkey, a scripted Ollama and a web process on throw-away data with some rows of every kind. Names of
 pictures as arguments take these alone.
 """
 
@@ -23,6 +24,20 @@ SIZES: dict[str, Any] = {
 }
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--no-first-run"]
 SETTLED = 400  # milliseconds for what Alpine and the sockets still draw
+TALLEST = 3000  # pixels of a picture
+REFUSED = {  # page → what is filled in before it is saved, besides what stands there
+    "agent-add": {"options": "temperature 1"},
+    "host-add": {"base_url": "ftp://x", "max_parallel": "0"},
+    "user-add": {"password1": "abc", "password2": "abd"},
+    "group-add": {},
+    "invitation-add": {"email": "nobody", "days": "0"},
+    "limit-add": {"value": "-1"},
+    "receiver-add": {"address": "nonsense"},
+    "alertrule-add": {},
+    "user-password": {"password1": "abc", "password2": "abd"},
+}
+CHOSEN = ("run", "host", "agent")
+FILTERED = ("run", "debate", "user")
 
 
 def pages(stack: Stack) -> dict[str, str]:
@@ -70,6 +85,9 @@ def more_pages() -> dict[str, str]:
         "host-with-models": f"/admin/agents/host/{host.pk}/change/",
         "run-prompt": f"/admin/agents/run/{run.pk}/prompt/",
         "user-password": f"/admin/auth/user/{run.owner_id}/password/",
+        "receiver-none": "/admin/monitoring/receiver/?q=nobody",
+        "dashboard": "/dashboard/",
+        "audit": "/audit/",
     }
 
 
@@ -85,7 +103,7 @@ def take(stack: Stack) -> int:
             for theme in ("light", "dark"):
                 take_all(browser, stack, session, shown, name=f"{theme}-{size}", color_scheme=theme, **options)
         browser.close()
-    return len(shown) * 2 * len(SIZES)
+    return len(list(FOLDER.glob("*.png")))
 
 
 def take_all(browser: Browser, stack: Stack, session: str, shown: dict[str, str], *, name: str, **options: Any) -> None:
@@ -94,8 +112,36 @@ def take_all(browser: Browser, stack: Stack, session: str, shown: dict[str, str]
     page = context.new_page()
     for noun, path in shown.items():
         open_page(page, path)
-        page.screenshot(path=FOLDER / f"{noun}-{name}.png", full_page=True)
+        picture(page, f"{noun}-{name}", size=options["viewport"])
+        if noun in REFUSED:
+            send(page, REFUSED[noun])
+            picture(page, f"{noun}-refused-{name}", size=options["viewport"])
+        if noun in CHOSEN:
+            page.locator(".action-select").first.check()
+            picture(page, f"{noun}-chosen-{name}", size=options["viewport"])
+        if noun in FILTERED:
+            open_page(page, path)
+            page.locator("#changelist a", has_text="Filters").click()
+            page.wait_for_timeout(SETTLED)
+            picture(page, f"{noun}-filters-{name}", size=options["viewport"])
     context.close()
+
+
+def picture(page: Page, name: str, *, size: dict[str, int]) -> None:
+    """In a window as high as the page: what sticks to its bottom would cover the middle of the picture."""
+    height = int(page.evaluate("document.documentElement.scrollHeight"))
+    page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(height, TALLEST))})
+    page.screenshot(path=FOLDER / f"{name}.png")
+    page.set_viewport_size({"width": size["width"], "height": size["height"]})
+
+
+def send(page: Page, fields: dict[str, str]) -> None:
+    for name, value in fields.items():
+        page.evaluate("([name, value]) => (document.getElementsByName(name)[0].value = value)", [name, value])
+    page.evaluate("document.querySelectorAll('form').forEach((form) => (form.noValidate = true))")
+    page.locator("main [type=submit]").last.click()
+    page.wait_for_load_state()
+    page.wait_for_timeout(SETTLED)
 
 
 def open_page(page: Page, path: str) -> None:
@@ -112,4 +158,4 @@ if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     with running(web=1, workers=0, doing=lambda words: print(words, file=sys.stderr)) as stack:
         number = take(stack)
-    print(f"Wrote {number} pictures into {FOLDER.relative_to(PROJECT)}.")
+    print(f"There are {number} pictures in {FOLDER.relative_to(PROJECT)}.")
