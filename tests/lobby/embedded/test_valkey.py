@@ -2,6 +2,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from secrets import token_urlsafe
 
 import psutil
 import pytest
@@ -9,6 +10,7 @@ import redis
 
 from lobby.embedded import valkey
 from lobby.embedded.child import Child, StartFailed
+from tests.ports import reserved
 
 Address = tuple[int, str]
 Start = Callable[[Address], Child]
@@ -27,28 +29,33 @@ def start(tmp_path: Path) -> Iterator[Start]:
         server.stop()
 
 
-def test_it_is_valkey_9(start: Start) -> None:
-    with redis.Redis.from_url(start(valkey.new_address()).url) as client:
+@pytest.fixture
+def address() -> Iterator[Address]:
+    with reserved() as port:
+        yield port, token_urlsafe()
+
+
+def test_it_is_valkey_9(start: Start, address: Address) -> None:
+    with redis.Redis.from_url(start(address).url) as client:
         assert client.info("server")["valkey_version"].split(".")[0] == "9"
 
 
-def test_without_the_password_it_answers_nothing(start: Start) -> None:
-    port, password = valkey.new_address()
+def test_without_the_password_it_answers_nothing(start: Start, address: Address) -> None:
+    port, password = address
     server = start((port, password))
     with redis.Redis(port=port, retry=valkey.ONCE) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
     assert password not in " ".join(psutil.Process(server.pid).cmdline())
 
 
-def test_it_listens_on_loopback_alone(start: Start) -> None:
-    port, password = valkey.new_address()
+def test_it_listens_on_loopback_alone(start: Start, address: Address) -> None:
+    port, password = address
     server = psutil.Process(start((port, password)).pid)
     listening = [each.laddr for each in server.net_connections(kind="inet") if each.status == psutil.CONN_LISTEN]
     assert listening == [("127.0.0.1", port)]
 
 
-def test_what_it_took_outlives_a_kill_and_the_address_stays(start: Start) -> None:
-    address = valkey.new_address()
+def test_what_it_took_outlives_a_kill_and_the_address_stays(start: Start, address: Address) -> None:
     first = start(address)
     with redis.Redis.from_url(first.url) as client:
         client.xadd("stream", {"text": "kept"}, id="1-1")
@@ -60,8 +67,8 @@ def test_what_it_took_outlives_a_kill_and_the_address_stays(start: Start) -> Non
         assert client.xrange("stream") == [("1-1", {"text": "kept"})]
 
 
-def test_a_port_taken_meanwhile_is_told_with_the_reason(start: Start, tmp_path: Path) -> None:
-    port, password = valkey.new_address()
+def test_a_port_taken_meanwhile_is_told_with_the_reason(start: Start, address: Address, tmp_path: Path) -> None:
+    port, password = address
     start((port, password))
     with pytest.raises(StartFailed, match="valkey ended while starting: .*Failed listening on port"):
         valkey.start(tmp_path / "other", address=(port, "another"))
