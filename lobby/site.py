@@ -11,6 +11,7 @@ import orjson
 from csp.constants import UNSAFE_EVAL, UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -115,6 +116,7 @@ class LobbyAdmin(ModelAdmin):  # type: ignore[misc]
     paginator = Pages
     list_per_page = list_max_show_all = 50
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # each would count the whole table
     compressed_fields = False
     warn_unsaved_form = True
 

@@ -18,7 +18,10 @@ from agents.purposes import PURPOSES
 from lobby import audit
 from lobby.site import SHOWN_OF_ID, FoundByOwner, ReadOnlyAdmin, labelled, record_reading, words_of
 
-STATES = {"running": "info", "done": "success", "failed": "danger", "interrupted": "danger", "cancelled": "warning"}
+STATES = {
+    **{"queued": "info", "running": "info", "done": "success"},
+    **{"failed": "danger", "interrupted": "danger", "cancelled": "warning"},
+}
 OUR_FAULTS = ("internal", "worker_lost")
 
 
