@@ -8,19 +8,16 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from itertools import cycle
-from random import Random
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import JSONField, Model
-from django.utils.timezone import now
 
 from agents.models import Agent, Host, Run
 from chat.models import Conversation, Message
-from debates.models import Debate, Seat
-from debates.verdicts import conclude
+from debates.models import Debate
+from lobby.trials import demonstrated_debates
 from monitoring.models import Snapshot
 from monitoring.snapshots import KEPT, minute_now
 
@@ -32,16 +29,16 @@ RUNS_OF_A_DEBATE = 2_000
 MARK = "demonstration"  # the key in the snapshots that were made, not taken
 USER, HOST, AGENT = "demo-", "Demonstration ", "demo-"
 
-AGENTS = (("Analyst", "An", "#332288"), ("Skeptic", "Sk", "#882255"), ("Quantifier", "Qu", "#117733"))
-HOSTS = (("rack 1", 8, "llama3.1:8b"), ("rack 2", 4, "qwen3:14b"), ("attic", 2, "smollm2:135m"))
-QUESTIONS = (
-    "Should the team write a design before it writes code?",
-    "Is a four-day week worth trying for one quarter?",
-    "Do we move the database to the new cluster this month?",
-    "Which of the two suppliers is the smaller risk?",
-    "Should support answer at weekends?",
+AGENTS = (
+    ("Analyst", Agent.Role.ANALYST, "An", "#332288"),
+    ("Researcher", Agent.Role.RESEARCHER, "Re", "#88ccee"),
+    ("Quantifier", Agent.Role.QUANTIFIER, "Qu", "#117733"),
+    ("Skeptic", Agent.Role.SKEPTIC, "Sk", "#882255"),
+    ("Pragmatist", Agent.Role.PRAGMATIST, "Pr", "#ddcc77"),
+    ("Lawyer", Agent.Role.SPECIALIST, "La", "#cc6677"),
+    ("Engineer", Agent.Role.SPECIALIST, "En", "#44aa99"),
 )
-LABELS = ("robust", "robust", "procedural", "hollow", None)
+HOSTS = (("rack 1", 8, "llama3.1:8b"), ("rack 2", 4, "qwen3:14b"), ("attic", 2, "smollm2:135m"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,8 @@ def make(*, runs: int, doing: Callable[[str], None] = lambda _: None) -> Made:
         doing("Conversations")
         messages = _conversations(conversations)
         doing("Debates")
-        debates = _debates(users, max(1, runs // RUNS_OF_A_DEBATE))
+        number = max(1, runs // RUNS_OF_A_DEBATE)
+        debates = demonstrated_debates.make(number, users=users, agents=agents, hosts=hosts, days=DAYS)
         doing("Snapshots")
         snapshots = _snapshots()
     with connection.cursor() as cursor:
@@ -118,8 +116,16 @@ REMOVALS = (
     "DELETE FROM chat_message m USING chat_conversation c WHERE m.conversation_id = c.id AND c.owner_id IN"
     " (SELECT id FROM demo)",
     "DELETE FROM chat_conversation WHERE owner_id IN (SELECT id FROM demo)",
-    "DELETE FROM debates_seat s USING debates_debate d WHERE s.debate_id = d.id AND d.owner_id IN"
-    " (SELECT id FROM demo)",
+    *(
+        f"DELETE FROM {table} x USING debates_round r, debates_debate d WHERE x.round_id = r.id"  # noqa: S608  (constants)
+        " AND r.debate_id = d.id AND d.owner_id IN (SELECT id FROM demo)"
+        for table in ("debates_speech", "debates_ballot", "debates_claim")
+    ),
+    *(
+        f"DELETE FROM {table} x USING debates_debate d WHERE x.debate_id = d.id"  # noqa: S608
+        " AND d.owner_id IN (SELECT id FROM demo)"
+        for table in ("debates_round", "debates_seat")
+    ),
     "DELETE FROM debates_debate WHERE owner_id IN (SELECT id FROM demo)",
     "DELETE FROM agents_run WHERE owner_id IN (SELECT id FROM demo)",
     f"DELETE FROM monitoring_snapshot WHERE figures ? '{MARK}'",  # noqa: S608  (a constant)
@@ -150,9 +156,14 @@ def _hosts() -> list[Host]:
 def _agents() -> list[Agent]:
     return Agent.objects.bulk_create(
         Agent(
-            slug=AGENT + name.lower(), name=f"{name} (demonstration)", initials=initials, colour=colour, is_active=False
+            slug=AGENT + name.lower(),
+            name=f"{name} (demonstration)",
+            role=role,
+            initials=initials,
+            colour=colour,
+            is_active=False,
         )
-        for name, initials, colour in AGENTS
+        for name, role, initials, colour in AGENTS
     )
 
 
@@ -239,6 +250,7 @@ OF_CONVERSATION = {
     "head_id": "r.subject",
     "created_at": "r.queued_at",
     "updated_at": "r.finished_at",
+    "stored": "octet_length(r.messages->0->>'content') + octet_length(r.text)",
 }
 OF_QUESTION = {
     "id": "md5('demonstration question ' || r.id)::uuid",
@@ -270,52 +282,6 @@ def _conversations(number: int) -> int:
     _insert(Message, OF_QUESTION, source=TALKED, given=given)
     _insert(Message, OF_REPLY, source=TALKED, given=given)
     return 2 * number
-
-
-def _debates(users: list[User], number: int) -> int:
-    """Ended ones: those under way would be gone on with."""
-    dice = Random(1)  # noqa: S311  (the same debates each time)
-    options = [{"id": "A", "text": "Yes"}, {"id": "B", "text": "No"}]
-    rows = []
-    for question, label in zip(cycle(QUESTIONS), (dice.choice(LABELS) for _ in range(number)), strict=False):
-        began = now() - timedelta(days=DAYS * dice.random() ** 1.3, minutes=30)
-        row = Debate(owner=dice.choice(users), question=question, options=options, protocol="round-table")
-        row.rule, row.status, row.stop_reason = "two-thirds", Debate.Status.ENDED, "max_rounds"
-        row.created_at, row.ended_at = began, began + timedelta(minutes=3 + 20 * dice.random())
-        row.verdict = {"label": label, "option": dice.choice("AB") if label else None}
-        rows.append(row)
-    Debate.objects.bulk_create(rows)
-    Seat.objects.bulk_create(seat for row in rows for seat in _seats(row))
-    _give_verdicts(rows)
-    return len(rows)
-
-
-def _seats(debate: Debate) -> list[Seat]:
-    return [
-        Seat(
-            debate=debate,
-            position=at,
-            alias="ABC"[at],
-            name=name,
-            role=name.lower(),
-            initials=initials,
-            colour=colour,
-            model=HOSTS[0][2],
-            votes=True,
-        )
-        for at, (name, initials, colour) in enumerate(AGENTS)
-    ]
-
-
-def _give_verdicts(rows: list[Debate]) -> None:
-    """As a debate without rounds has it, with a label and an option on top."""
-    texts = {"A": "Yes", "B": "No", None: ""}
-    plain = conclude(rows[0])
-    for row in rows:
-        drawn = row.verdict or {}
-        option = drawn["option"]
-        row.verdict = {**plain, **drawn, "text": texts[option], "decided": option is not None, "leader": option}
-    Debate.objects.bulk_update(rows, ["verdict"], batch_size=500)
 
 
 COUNTED = """

@@ -1,6 +1,8 @@
 """What `lobby demo-data` makes, and that all of it can be taken away again."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -8,16 +10,21 @@ from django.test import Client
 from django.utils.timezone import now
 
 from agents.models import Agent, Host, Run
+from chat import storage
 from chat.models import Conversation, Message
-from debates.models import Debate
+from debates.costs import spent
+from debates.models import Ballot, Claim, Debate, Round, Seat, Speech
+from debates.verdicts import conclude
 from lobby.trials import demonstration
 from monitoring import history
 from monitoring.models import Snapshot
+from tests.debates.rows import score
 from tests.factories import make_conversation, make_run, make_user
 
 pytestmark = pytest.mark.django_db
 
 KINDS = (User, Host, Agent, Run, Conversation, Message, Debate, Snapshot)
+PARTS = (Round, Speech, Ballot, Claim, Seat)  # of debates
 
 
 def rows() -> dict[str, int]:
@@ -72,6 +79,52 @@ def test_pages_show_it(made: demonstration.Made) -> None:
     assert answers == dict.fromkeys(pages, 200)
 
 
+def test_every_kind_of_debate_has_whole_pages() -> None:
+    demonstration.make(runs=40_000)
+    assert len(alike()) >= 4
+    for debate in alike():
+        client = Client()
+        client.force_login(debate.owner)
+        for rest in ("", "figures/", "lanes/", "print/", "figures/?round=0"):
+            answer = client.get(f"/debates/{debate.pk}/{rest}")
+            page = answer.content.decode()
+            assert (answer.status_code, ">None<" in page, "No round is scored" in page) == (200, False, False)
+        page = client.get(f"/debates/{debate.pk}/").content.decode()
+        assert all(words in page for words in (debate.summary[:20], "The Moderator’s account", "Lawyer", "I hold “"))
+
+
+def alike() -> list[Debate]:
+    """One of each course, with its question."""
+    found: dict[tuple[str, int, str], Debate] = {}
+    for debate in Debate.objects.select_related("owner"):
+        found.setdefault((debate.stop_reason, debate.max_rounds, str((debate.verdict or {}).get("label"))), debate)
+    return list(found.values())
+
+
+def test_debates_decide_in_every_way_and_stand_by_their_rows() -> None:
+    demonstration.make(runs=40_000)
+    labels = {(debate.verdict or {})["label"] for debate in Debate.objects.all()}
+
+    assert labels == {"robust", "procedural", "hollow", None}
+    for debate in Debate.objects.all():
+        assert debate.verdict == json.loads(json.dumps(conclude(debate)))
+        kept = metrics_of(debate)
+        for round in debate.rounds.all():
+            score(round, rounds=debate.max_rounds - 1, challenges=0)
+        assert metrics_of(debate) == kept
+        assert debate.ended_at and debate.created_at < debate.ended_at < now()
+        assert spent(debate).calls == sum(2 * round.ballots.count() for round in debate.rounds.all())
+
+
+def metrics_of(debate: Debate) -> list[Any]:
+    return list(debate.rounds.values_list("metrics", flat=True))
+
+
+def test_conversations_know_how_much_they_hold(made: demonstration.Made) -> None:
+    for conversation in Conversation.objects.all()[:20]:
+        assert conversation.stored == sum(storage.of_message(message) for message in conversation.messages.all()) > 0
+
+
 def test_charts_have_their_lines(made: demonstration.Made) -> None:
     month = history.read("30d").series
 
@@ -84,10 +137,12 @@ def test_all_of_it_goes_and_nothing_else() -> None:
     make_run(owner=mine.owner)
     before = rows()
     demonstration.make(runs=500)
+    assert all(part.objects.exists() for part in PARTS)
 
     demonstration.remove()
 
     assert rows() == before
+    assert not any(part.objects.exists() for part in PARTS)
 
 
 def test_is_made_once(made: demonstration.Made) -> None:
