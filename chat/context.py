@@ -149,11 +149,16 @@ def explain(refused: Run, *, alone: bool) -> str:
 
 
 def meter(conversation: Conversation, *, path: list[Message] | None = None) -> ContextUse:
-    """How full the context was after the last reply of the branch that is shown, which may be given as `path`."""
-    if path is None:
+    """How full the context was after the last reply of the branch that is shown, whose end may be given as `path`."""
+    if path is None or not any(_is_counted(message) for message in path):
         path = _branch(conversation, conversation.head_id)
     size = size_for(conversation.agent, path) if conversation.agent else DEFAULT_SIZE
     return ContextUse(used=_used(path), size=size)
+
+
+def _is_counted(message: Message) -> bool:
+    """The host has told how long the prompt was; it does not where the reply breaks off."""
+    return bool(message.run and message.run.prompt_tokens)
 
 
 def _used(path: list[Message]) -> int:

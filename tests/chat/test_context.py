@@ -167,5 +167,16 @@ def test_the_meter_estimates_what_came_since(conversation: Conversation) -> None
     assert meter(conversation).used == 1024 + 106 + 6
 
 
+def test_the_meter_of_the_end_looks_further_back_where_the_last_reply_broke_off(conversation: Conversation) -> None:
+    _, first = replies.ask(conversation=conversation, text="One?")
+    end(first, text="Yes.", prompt_tokens=900, output_tokens=124)
+    _, second = replies.ask(conversation=conversation, text="x" * 400)
+    end(second, status="failed", text="")
+    conversation.refresh_from_db()
+    whole = meter(conversation)
+    assert whole.used > 1024
+    assert meter(conversation, path=conversations.thread(conversation, last=2)) == whole
+
+
 def test_the_meter_never_shows_more_than_all(conversation: Conversation) -> None:
     assert ContextUse(used=5000, size=4096).percent == 100
