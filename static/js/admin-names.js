@@ -6,16 +6,19 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!heading.textContent.trim() && !heading.querySelector("input")) heading.append(hidden("What to do"));
   }
   for (const link of document.querySelectorAll("a:not([href])")) asButton(link);
+  for (const heading of document.querySelectorAll("#changelist h3")) heading.setAttribute("aria-level", "2");
+  new MutationObserver(nameBoxes).observe(document.body, { childList: true, subtree: true });
 });
 
-addEventListener("load", () => {
-  for (const box of document.querySelectorAll(".select2-selection")) {
+/** Select2 puts its boxes there, and anew, when it likes. */
+function nameBoxes() {
+  for (const box of document.querySelectorAll(".select2-selection[aria-labelledby]")) {
     const field = box.closest(".select2")?.previousElementSibling;
     const label = field?.labels?.[0]?.textContent.trim() ?? "Choice";
     box.removeAttribute("aria-labelledby");
     for (const part of [box, box.querySelector("[role=textbox]")]) part?.setAttribute("aria-label", label);
   }
-});
+}
 
 function asButton(link) {
   link.setAttribute("role", "button");
