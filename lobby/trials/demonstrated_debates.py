@@ -70,6 +70,7 @@ def make(number: int, *, users: list[User], agents: list[Agent], hosts: list[Hos
         courses.append(course)
     _save(courses)
     costs = _take_runs(courses, hosts=hosts)
+    _count_rows()
     _score(courses)
     _give_verdicts(courses, costs)
     return number
@@ -225,6 +226,14 @@ def _taken(debate: Debate, said: Speech | Ballot, *, run: Run, host: uuid.UUID) 
     text = said.text if isinstance(said, Speech) else orjson.dumps({"reason": said.reason}).decode()
     purpose = "debate.speech" if is_speech else "debate.ballot"
     return run.pk, said.pk, debate.owner_id, seat.agent_id, host, seat.model, purpose, text, at
+
+
+def _count_rows() -> None:
+    """Before the planner is asked for a debate's runs: of tables that have just been filled it knows nothing, and would
+    read all runs there are for each."""
+    models = (Run, Round, Seat, Speech, Ballot, Claim)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE " + ", ".join(model._meta.db_table for model in models))
 
 
 def _cost(course: Course) -> dict[str, Any]:
