@@ -22,7 +22,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agents.models import Run
 from lobby.accounts import removal
-from lobby.accounts.admin import LimitValue
+from lobby.accounts.admin import LimitValue, without_more
 from lobby.accounts.models import Limit
 from lobby.accounts.permissions import EVERYBODY
 from lobby.accounts.standing import standings
@@ -210,7 +210,7 @@ class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if words := USER_WORDS.get(db_field.name):
             options["help_text"] = words
-        return super().formfield_for_dbfield(db_field, request, **options)
+        return without_more(super().formfield_for_dbfield(db_field, request, **options))
 
     @admin.display(description="password")
     def password_set(self, user: User) -> SafeString:

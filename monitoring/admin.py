@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from lobby import audit
 from lobby.correlation import with_reference
-from lobby.site import ReadOnlyAdmin, RecordedAdmin, labelled, words_of
+from lobby.site import SHOWN_OF_ID, ReadOnlyAdmin, RecordedAdmin, labelled, words_of
 from monitoring import alerts, notices, rules
 from monitoring.models import Alert, AlertRule, AuditEvent, Notification, Receiver
 
@@ -170,7 +170,7 @@ class ReceiverAdmin(RecordedAdmin):
 class AuditEventAdmin(ReadOnlyAdmin):
     """Nobody changes it: the database itself refuses."""
 
-    list_display = ["at", "action", "who", "subject", "address"]
+    list_display = ["at", "action", "who", "short_subject", "address"]
     fields = [("at", "action"), ("who", "address"), "subject", "details"]
     readonly_fields = ["who", "subject", "details"]
     list_filter = ["at"]
@@ -180,24 +180,30 @@ class AuditEventAdmin(ReadOnlyAdmin):
     search_fields = ["=actor_name"]
     search_help_text = "A user name, as it is written."
 
-    @admin.display(description="who", empty_value="–")
+    @admin.display(description="who")
     def who(self, event: AuditEvent) -> str:
-        return event.actor_name
+        return event.actor_name or "–"
 
     @admin.display(description="to what")
     def subject(self, event: AuditEvent) -> str:
-        """The kind, and the id as a link to where it is shown, if it is anywhere."""
-        if not event.subject_kind:
-            return "–"
-        kind = event.subject_kind.rpartition(".")[2]
-        place = f"admin:{event.subject_kind.replace('.', '_')}_change"
-        try:
-            return format_html(
-                '{} <a class="link" href="{}">{}</a>', kind, reverse(place, args=[event.subject_id]), event.subject_id
-            )
-        except NoReverseMatch:
-            return f"{kind} {event.subject_id}"
+        return _subject(event, event.subject_id)
+
+    @admin.display(description="to what")
+    def short_subject(self, event: AuditEvent) -> str:
+        return _subject(event, event.subject_id[:SHOWN_OF_ID])
 
     @admin.display(description="details")
     def details(self, event: AuditEvent) -> str:
         return words_of(event.detail)
+
+
+def _subject(event: AuditEvent, shown: str) -> str:
+    """The kind, and the id as a link to where it is shown, if it is anywhere."""
+    if not event.subject_kind:
+        return "–"
+    kind = event.subject_kind.rpartition(".")[2]
+    try:
+        link = reverse(f"admin:{event.subject_kind.replace('.', '_')}_change", args=[event.subject_id])
+    except NoReverseMatch:
+        return f"{kind} {shown}"
+    return format_html('<span>{} <a class="link" href="{}">{}</a></span>', kind, link, shown)

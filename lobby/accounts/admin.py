@@ -23,6 +23,13 @@ LIMIT_WORDS = {
 INVITATION_STATES = {"open": "info", "used": "success", "expired": "warning"}
 
 
+def without_more(field: Any) -> Any:
+    """Without the button that would add a row to choose: groups are made where they are at home."""
+    if field and hasattr(field.widget, "can_add_related"):
+        field.widget.can_add_related = False
+    return field
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(FoundByOwner, ReadOnlyAdmin):
     """Who has keys, for what, and since when they were not used. The keys themselves are known to their users alone."""
@@ -97,6 +104,9 @@ class InvitationAdmin(RecordedAdmin):
         options["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         options["queryset"] = invitations.groups_of(request.user)
         return super().formfield_for_manytomany(db_field, request, **options)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        return without_more(super().formfield_for_dbfield(db_field, request, **options))
 
     @admin.display(description="for whom", ordering="email")
     def for_whom(self, invitation: Invitation) -> str:
