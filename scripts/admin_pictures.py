@@ -87,6 +87,7 @@ def more_pages() -> dict[str, str]:
         "user-password": f"/admin/auth/user/{run.owner_id}/password/",
         "receiver-none": "/admin/monitoring/receiver/?q=nobody",
         "dashboard": "/dashboard/",
+        "condition": "/health/deep",
         "audit": "/audit/",
     }
 
