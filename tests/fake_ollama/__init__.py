@@ -167,7 +167,7 @@ class FakeOllama:
         self._run(call())
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
 
 
 def as_models(models: Iterable[str | FakeModel]) -> list[FakeModel]:

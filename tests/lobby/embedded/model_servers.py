@@ -61,6 +61,12 @@ class ModelServer:
         children = psutil.Process(self.process.pid).children()
         return children[0] if children else None
 
+    def work(self) -> float:
+        """Seconds of a processor that the runner has had."""
+        assert self.runner
+        times = self.runner.cpu_times()
+        return float(times.user + times.system)
+
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE)
 

@@ -135,3 +135,12 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL
     wait_for(lambda: child.is_gone(int(done.stdout)))
+
+
+def test_a_checkout_that_only_root_can_open_is_no_obstacle(tmp_path: Path) -> None:
+    """Initdb asks by access() whether its fellows are there, as in root's own home."""
+    closed = child.folder(tmp_path, "closed") / "program"
+    closed.touch(mode=0o700)
+    owner = postgres.owner_for_root(tmp_path / "postgres")
+    ask = (sys.executable, "-c", "import os, sys; sys.exit(not os.access(sys.argv[1], os.X_OK))", str(closed))
+    subprocess.run([*child.leash(stop_signal=signal.SIGTERM, owner=owner), *ask], check=True)
