@@ -5,7 +5,7 @@ the next start finds what was left over (`child.end_leftover`).
 
 PostgreSQL refuses to run as root. Where root starts it, the program becomes the user `nobody` but keeps one capability,
 the right to pass folders that only root can open: the data stays in a folder closed to everyone else, and no folder
-above it has to be opened. Numbers are those of linux/prctl.h and linux/capability.h.
+above it has to be opened. Numbers are those of linux/prctl.h, linux/capability.h and linux/securebits.h.
 """
 
 import argparse
@@ -13,11 +13,14 @@ import ctypes
 import os
 import struct
 import sys
+from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
+SECBIT_NO_SETUID_FIXUP = 4
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -40,6 +43,9 @@ def main() -> None:
 
 
 def step_down(*, user: int, group: int) -> None:
+    # access(), by which initdb looks for its fellows, minds no capability of who is not root, unless told to.
+    with suppress(PermissionError):  # in a container that takes this right from root: needed in closed folders only
+        call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     call("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setresgid(group, group, group)
