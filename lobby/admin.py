@@ -21,7 +21,8 @@ from unfold.forms import AdminPasswordChangeForm, PaginationInlineFormSet, UserC
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agents.models import Run
-from lobby.accounts import removal
+from lobby import audit
+from lobby.accounts import mails, removal, second_factor, sessions
 from lobby.accounts.admin import LimitValue, without_more
 from lobby.accounts.models import Limit
 from lobby.accounts.permissions import EVERYBODY
@@ -193,6 +194,7 @@ class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
     sortable_by = ["username"]
     readonly_fields = ["password_set", "use", "last_login", "date_joined"]
     inlines = [UserLimits]
+    actions = ["sign_out", "reset_second_factor"]
     # Named here: those of Django are hidden by unfold's, which are none.
     add_fieldsets = [(None, {"fields": [("username", "email"), "usable_password", ("password1", "password2")]})]
     fieldsets = [
@@ -225,6 +227,23 @@ class UserAdmin(ForSuperusers, DjangoUserAdmin):  # type: ignore[misc,type-arg]
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         removal.remove(obj, by=request.user, request=request)
+
+    @admin.action(description="Sign out everywhere: end all sessions", permissions=["change"])
+    def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            ended = sessions.end_everywhere(user)
+            audit.record("session.all_ended", request=request, subject=user, count=ended)
+            self.message_user(request, f"{user}: signed out in {ended} browser{'' if ended == 1 else 's'}.")
+
+    @admin.action(description="Take the second factor away: it is lost", permissions=["change"])
+    def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            words = "had none"
+            if second_factor.reset(user):
+                audit.record("second_factor.reset", request=request, subject=user)
+                mails.tell(user, "Its second factor was taken away by an admin.")
+                words = "taken away; the password alone signs in now"
+            self.message_user(request, f"Second factor of {user}: {words}.")
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for user in queryset:

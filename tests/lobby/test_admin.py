@@ -3,13 +3,17 @@
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.messages import get_messages
 from django.test import Client
 
 from lobby.accounts.models import Limit
 from lobby.accounts.permissions import CHAT, DEBATE, EVERYBODY, MANAGE_AGENTS, SEE_METRICS
 from lobby.admin import RIGHTS, rights
+from monitoring.models import AuditEvent
 from tests.factories import PASSWORD, make_admin, make_conversation, make_run, make_user
+from tests.lobby.signing_in import is_signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -140,3 +144,41 @@ def test_what_everybody_may_is_said_on_the_page_of_groups(carol: Client) -> None
     group, _ = Group.objects.get_or_create(name=EVERYBODY)
     page = carol.get(f"/admin/auth/group/{group.pk}/change/").content.decode()
     assert "holds for every active user, member or not" in page
+
+
+def act(client: Client, action: str, *users: User) -> list[str]:
+    answer = client.post("/admin/auth/user/", {"action": action, "_selected_action": [user.pk for user in users]})
+    return [str(message) for message in get_messages(answer.wsgi_request)]
+
+
+def recorded(action: str) -> list[str]:
+    return list(AuditEvent.objects.filter(action=action).values_list("subject_id", flat=True))
+
+
+def test_somebody_is_signed_out_everywhere(carol: Client) -> None:
+    alice, browser = make_user(), Client()
+    browser.force_login(alice)
+    browser.get("/account/")
+
+    assert act(carol, "sign_out", alice) == ["alice: signed out in 1 browser."]
+    assert not is_signed_in(browser)
+    assert recorded("session.all_ended") == [str(alice.pk)]
+
+
+def test_admin_who_signs_himself_out_everywhere_is_out(carol: Client) -> None:
+    carol.get("/account/")
+    act(carol, "sign_out", User.objects.get(username="carol"))
+    assert not is_signed_in(carol)
+
+
+def test_lost_second_factor_is_taken_away_once(carol: Client) -> None:
+    alice = make_user()
+    Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data={})
+
+    told = [act(carol, "reset_second_factor", alice)[-1] for _ in range(2)]
+
+    assert told == [
+        "Second factor of alice: taken away; the password alone signs in now.",
+        "Second factor of alice: had none.",
+    ]
+    assert recorded("second_factor.reset") == [str(alice.pk)]
