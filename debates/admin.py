@@ -18,6 +18,7 @@ from debates.history import events_of
 from debates.models import Calibration, Debate, Round, Seat
 from debates.protocols import PROTOCOLS
 from debates.records import NO_RECORD, TrackRecord, records_by_agent, records_by_model
+from debates.verdicts import STOPS
 from lobby.site import FoundByOwner, ReadingRecorded, ReadOnlyAdmin
 
 
@@ -25,7 +26,7 @@ class ByProtocol(SimpleListFilter):
     title = parameter_name = "protocol"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(key, key) for key in PROTOCOLS]
+        return [(key, protocol.name) for key, protocol in PROTOCOLS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Debate]) -> QuerySet[Debate]:
         return queryset.filter(protocol=self.value()) if self.value() else queryset
@@ -35,7 +36,7 @@ class ByRule(SimpleListFilter):
     title = parameter_name = "rule"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(key, key) for key in RULES]
+        return [(key, rule.title) for key, rule in RULES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Debate]) -> QuerySet[Debate]:
         return queryset.filter(rule=self.value()) if self.value() else queryset
@@ -61,7 +62,7 @@ class DebateAdmin(FoundByOwner, ReadingRecorded):
     """Transcripts, to be read where there is a reason; each reading is recorded. The list shows nothing of them."""
 
     list_display = [
-        *("short_id", "owner", "protocol", "rule", "status", "stop_reason"),
+        *("short_id", "owner", "protocol_name", "rule_title", "status", "why_over"),
         *("round_count", "created_at", "ended_at"),
     ]
     list_filter = ["status", ByProtocol, ByRule, "created_at"]
@@ -69,9 +70,9 @@ class DebateAdmin(FoundByOwner, ReadingRecorded):
     sortable_by = ["created_at"]
     fields = [
         "owner",
-        ("protocol", "rule", "belief"),
-        ("max_rounds", "max_tokens", "max_minutes", "speech_tokens"),
-        ("status", "pause_reason", "stop_reason"),
+        ("protocol_name", "rule_title", "belief"),
+        ("max_rounds", "most_tokens", "max_minutes", "longest_speech"),
+        ("status", "pause_reason", "why_over"),
         ("parent", "forked_after"),
         ("created_at", "ended_at", "settled_at"),
         "question",
@@ -80,7 +81,10 @@ class DebateAdmin(FoundByOwner, ReadingRecorded):
         "transcript",
         "summary",
     ]
-    readonly_fields = ["named_options", "transcript"]
+    readonly_fields = [
+        *("protocol_name", "rule_title", "why_over"),
+        *("most_tokens", "longest_speech", "named_options", "transcript"),
+    ]
     inlines = [SeatInline]
 
     def complete(self, rows: list[Any]) -> None:
@@ -92,6 +96,26 @@ class DebateAdmin(FoundByOwner, ReadingRecorded):
     @admin.display(description="rounds")
     def round_count(self, debate: Any) -> int:
         return int(debate.number)
+
+    @admin.display(description="protocol")
+    def protocol_name(self, debate: Debate) -> str:
+        return PROTOCOLS[debate.protocol].name if debate.protocol in PROTOCOLS else debate.protocol
+
+    @admin.display(description="rule")
+    def rule_title(self, debate: Debate) -> str:
+        return RULES[debate.rule].title if debate.rule in RULES else debate.rule
+
+    @admin.display(description="why it is over")
+    def why_over(self, debate: Debate) -> str:
+        return STOPS.get(debate.stop_reason, debate.stop_reason) if debate.stop_reason else "–"
+
+    @admin.display(description="max tokens")
+    def most_tokens(self, debate: Debate) -> str:
+        return f"{debate.max_tokens:,}"
+
+    @admin.display(description="tokens of a speech")
+    def longest_speech(self, debate: Debate) -> str:
+        return f"{debate.speech_tokens:,}"
 
     @admin.display(description="options")
     def named_options(self, debate: Debate) -> SafeString:

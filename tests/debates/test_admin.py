@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from agents.models import Agent
 from debates import records
 from debates.models import Debate
+from debates.protocols import PROTOCOLS
 from monitoring.models import AuditEvent
 from tests.debates.rows import make_debate, make_injection, make_round
 from tests.factories import make_admin, make_user
@@ -108,6 +109,18 @@ def test_records_of_a_page_are_read_at_once(carol: Client) -> None:
     few = queries(carol, "/admin/agents/agent/")
     make_debate(votes=["AAAAAA"])
     assert queries(carol, "/admin/agents/agent/") == few
+
+
+def test_debate_is_told_in_words_and_its_numbers_in_thousands(carol: Client) -> None:
+    debate = make_debate(votes=["A"], protocol="round-table", rule="two-thirds")
+    Debate.objects.filter(pk=debate.pk).update(status="ended", stop_reason="lead_cannot_change", max_tokens=1_234_567)
+
+    listed, page = carol.get("/admin/debates/debate/").content.decode(), page_of(carol, debate)
+
+    words = (PROTOCOLS["round-table"].name, "Two thirds", "The lead cannot change any more.")
+    assert [word in text for text in (listed, page) for word in words] == [True] * 6
+    assert "lead_cannot_change" not in listed
+    assert "1,234,567" in page
 
 
 def queries(client: Client, path: str) -> int:
