@@ -37,7 +37,21 @@ ID_BEGINS = r"[0-9a-f]{8,32}"
 
 def words_of(values: Any) -> str:
     """A small object, as it is kept in a row, in words."""
-    return "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in values.items()) or "–"
+    return "; ".join(f"{name.replace('_', ' ')}: {_word_of(value)}" for name, value in values.items()) or "–"
+
+
+def _word_of(value: Any) -> str:
+    match value:
+        case dict():
+            return f"({words_of(value)})" if value else "–"
+        case list():
+            return ", ".join(map(_word_of, value)) or "–"
+        case bool():
+            return "yes" if value else "no"
+        case None | "":
+            return "–"
+        case _:
+            return str(value)
 
 
 class LobbySite(UnfoldAdminSite):  # type: ignore[misc]

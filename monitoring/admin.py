@@ -12,8 +12,8 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from lobby import audit
 from lobby.correlation import with_reference
-from lobby.site import SHOWN_OF_ID, ReadOnlyAdmin, RecordedAdmin, labelled, words_of
-from monitoring import alerts, notices, rules
+from lobby.site import SHOWN_OF_ID, ReadOnlyAdmin, RecordedAdmin, labelled
+from monitoring import alerts, notices, rules, trail
 from monitoring.models import Alert, AlertRule, AuditEvent, Notification, Receiver
 
 SEVERITIES = {"info": "info", "warning": "warning", "critical": "danger"}
@@ -194,7 +194,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="details")
     def details(self, event: AuditEvent) -> str:
-        return words_of(event.detail)
+        return trail.tell([event])[event.pk]
 
 
 def _subject(event: AuditEvent, shown: str) -> str:

@@ -1,18 +1,20 @@
 """The audit trail, searched and taken out. Nothing here changes a row; taking rows out adds one."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from io import StringIO
 from typing import Any, Literal
 
 import orjson
+from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 
 from lobby import audit
+from lobby.site import words_of
 from monitoring.models import AuditEvent
 
 VIEW = "monitoring.view_auditevent"
@@ -55,6 +57,18 @@ def _search(found: QuerySet[AuditEvent], text: str) -> QuerySet[AuditEvent]:
     for place in places:
         anywhere |= Q(**{f"{place}__icontains": text})
     return found.annotate(**columns).filter(anywhere)
+
+
+def tell(found: Iterable[AuditEvent]) -> dict[int, str]:
+    """The details of each row in words, by its id. Owners are kept by number, and named while they are there."""
+    details = {row.pk: row.detail for row in found}
+    owners = {detail["owner"] for detail in details.values() if isinstance(detail.get("owner"), int)}
+    names = dict(get_user_model().objects.filter(pk__in=owners).values_list("pk", "username")) if owners else {}
+    named = {number: names.get(number, f"number {number}, who is gone") for number in owners}
+    return {
+        key: words_of(detail | ({"owner": named[detail["owner"]]} if detail.get("owner") in named else {}))
+        for key, detail in details.items()
+    }
 
 
 def export(asked: Asked, *, form: Form, request: HttpRequest | None = None, actor: Any = None) -> Iterator[bytes]:

@@ -49,7 +49,9 @@ def audit_trail(request: HttpRequest) -> HttpResponse:
     if (before := request.GET.get("before", "")).isdecimal():
         found = found.filter(pk__lt=min(int(before), 2**63 - 1))
     shown = list(found[: SHOWN + 1])
-    context: dict[str, Any] = {"form": form, "rows": shown[:SHOWN], "has_more": len(shown) > SHOWN}
+    told = trail.tell(shown[:SHOWN])
+    rows = [{"event": event, "details": told[event.pk]} for event in shown[:SHOWN]]
+    context: dict[str, Any] = {"form": form, "rows": rows, "has_more": len(shown) > SHOWN}
     query = request.GET.copy()
     query.pop("before", None)
     return render(request, "monitoring/audit.html", context | {"query": query.urlencode()})

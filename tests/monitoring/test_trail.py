@@ -140,7 +140,7 @@ def test_page_finds_turns_over_and_says_what_makes_no_sense(client: Client) -> N
         note(detail={"row": f"row {number};"})
 
     first = client.get("/audit/?actor=alice")
-    older = client.get(f"/audit/?actor=alice&before={first.context['rows'][-1].pk}")
+    older = client.get(f"/audit/?actor=alice&before={first.context['rows'][-1]['event'].pk}")
     wrong = client.get("/audit/?since=yesterday&before=x")
 
     assert [len(answer.context["rows"]) for answer in (first, older)] == [100, 1]
@@ -148,6 +148,19 @@ def test_page_finds_turns_over_and_says_what_makes_no_sense(client: Client) -> N
     assert b"Older ones" in first.content
     assert b"Older ones" not in older.content
     assert (wrong.status_code, b"Enter a valid date." in wrong.content) == (200, True)
+
+
+def test_details_name_the_owner_who_is_kept_by_number(client: Client) -> None:
+    alice, carol = make_user(), make_admin()
+    client.force_login(carol)
+    note(action="run.read", detail={"owner": alice.pk, "scopes": ["read", "chat"], "changes": []})
+    gone = note(action="run.read", detail={"owner": 0})
+
+    page = client.get("/audit/?action=run.read").content.decode()
+    row = client.get(f"/admin/monitoring/auditevent/{gone.pk}/change/").content.decode()
+
+    assert "owner: alice; scopes: read, chat; changes: –" in page
+    assert ["owner: number 0, who is gone" in each for each in (page, row)] == [True, True]
 
 
 def test_page_takes_out_what_is_shown(client: Client) -> None:
