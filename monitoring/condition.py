@@ -115,7 +115,8 @@ def _pool() -> Iterator[Finding]:
     stats = pool.get_stats()
     most, used = stats["pool_max"], stats["pool_size"] - stats["pool_available"]
     waiting = stats.get("requests_waiting", 0)
-    words = f"{used} of {most} connections of this web process in use, {waiting} requests wait for one"
+    line = "1 request waits" if waiting == 1 else f"{waiting} requests wait"
+    words = f"{used} of {most} connections of this web process in use, {line} for one"
     yield Finding("pool", "warn" if waiting else "ok", words, "Raise DATABASE_POOL, or start more web processes.")
 
 
@@ -136,7 +137,8 @@ def redis() -> Iterator[Finding]:
     client = sync_redis()
     memory: Any = client.info("memory")
     used, most, policy = memory["used_memory"], memory["maxmemory"], memory["maxmemory_policy"]
-    words = f"{used / 2**20:,.0f} MiB of {f'{most / 2**20:,.0f} MiB' if most else 'any number'}, policy {policy}"
+    bound = f"of {most / 2**20:,.0f} MiB" if most else "used, without a bound"
+    words = f"{used / 2**20:,.0f} MiB {bound}, policy {policy}"
     state: State = graded(used / most, warn=0.8, fail=0.95) if most else "ok"
     if most and policy != "noeviction":
         state = "warn" if state == "ok" else state
@@ -170,7 +172,8 @@ def hosts() -> Iterator[Finding]:
     if not found:
         yield Finding("hosts", "fail", "no model host is switched on", "Add one under Admin → Hosts.")
     for host in found:
-        name, models = f"host {host.name}", ", ".join(host.model_names[:5])
+        name = host.name if host.name.lower().startswith("host") else f"host {host.name}"
+        models = ", ".join(host.model_names[:5])
         if host.state == Host.State.DOWN:
             advice = "Start its Ollama, or switch the host off under Admin → Hosts."
             yield Finding(name, "fail", f"down: {host.state_reason}", advice)

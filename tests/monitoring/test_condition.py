@@ -104,6 +104,12 @@ def test_hosts_are_told_with_what_they_said(fields: dict[str, Any], expected: tu
     assert found(condition.hosts) == {"host attic": expected}
 
 
+@pytest.mark.parametrize("name", ["host 16", "Host of the attic"])
+def test_host_whose_name_says_so_is_called_host_once(name: str) -> None:
+    make_host(name=name)
+    assert list(found(condition.hosts)) == [name]
+
+
 def test_no_host_is_a_failure() -> None:
     assert found(condition.hosts) == {"hosts": ("fail", "no model host is switched on")}
 
