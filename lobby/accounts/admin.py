@@ -152,15 +152,29 @@ class LimitValue:
         return super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
 
 
+class LimitForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Whom the scope does not name is not shown, and does not count."""
+
+    class Meta:
+        model = Limit
+        fields = ["kind", "scope", "user", "group", "value"]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        return data | {name: None for name in ("user", "group") if name != data.get("scope")}
+
+
 @admin.register(Limit)
 class LimitAdmin(LimitValue, RecordedAdmin):
     """Changed here, it holds within seconds. What no row says, the settings do (docs/configuration.md)."""
 
+    form = LimitForm
     list_display = ["kind", "scope", "user", "group", "value"]
     list_select_related = ["user", "group"]
     list_filter = ["kind", "scope"]
     search_fields = ["user__username", "group__name"]
     autocomplete_fields = ["user", "group"]
-    fields = ["kind", "scope", ("user", "group"), "value"]
+    fields = ["kind", "scope", "user", "group", "value"]
+    conditional_fields = {"user": "scope == 'user'", "group": "scope == 'group'"}
     ordering = ["-id"]
     sortable_by: list[str] = []

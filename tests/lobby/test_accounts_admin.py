@@ -1,5 +1,6 @@
 """Keys, invitations and limits in the admin."""
 
+import html
 from datetime import timedelta
 from typing import Any
 
@@ -109,3 +110,15 @@ def test_limit_that_makes_no_sense_is_refused_with_words(carol: Client, wrong: d
     assert Limit.objects.count() == 0
     carol.post("/admin/accounts/limit/add/", form)
     assert Limit.objects.get().value == 5
+
+
+def test_limit_forgets_whom_its_scope_does_not_name(carol: Client) -> None:
+    alice, group = make_user(), Group.objects.create(name="Writers")
+    form = {"kind": "tokens_per_day", "scope": "user", "user": str(alice.pk), "group": str(group.pk), "value": "5"}
+
+    answer = carol.get("/admin/accounts/limit/add/").content.decode()
+    carol.post("/admin/accounts/limit/add/", form)
+
+    assert [f"x-show=\"scope == '{name}'\"" in html.unescape(answer) for name in ("user", "group")] == [True, True]
+    limit = Limit.objects.get()
+    assert (limit.scope, limit.user, limit.group) == ("user", alice, None)
