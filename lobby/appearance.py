@@ -76,7 +76,7 @@ NAVIGATION = [
         "title": "Agents and hosts",
         "items": [
             rows("Agents", "smart_toy", "agents.agent"),
-            rows("Model hosts", "dns", "agents.host"),
+            rows("Hosts", "dns", "agents.host"),
             rows("Pulls", "download", "agents.pull"),
             rows("Runs", "bolt", "agents.run"),
             rows("Workers", "memory", "agents.worker"),

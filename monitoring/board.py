@@ -86,7 +86,7 @@ def look() -> Board:
             "Model hosts",
             ("Host", "State", "Breaker", "Running", "In line", "Probe"),
             list(_hosts(figures)),
-            "No model host. An admin adds one under Admin → Model hosts.",
+            "No model host. An admin adds one under Admin → Hosts.",
         ),
         Panel("stores", "Database, Redis and this machine", ("What", "Value"), list(_stores(figures))),
         Panel("states", "Runs by state", ("State", "Now", "Last minute", "24 hours"), list(_states(figures))),
