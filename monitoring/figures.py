@@ -74,7 +74,7 @@ def _of_hosts(hosts: Iterable[Host]) -> Iterator[Sample]:
         labels = {"host": host.name}
         yield Sample("host_slots", host.max_parallel, labels)
         if host.state != Host.State.UNKNOWN:
-            yield Sample("host_up", host.state == Host.State.UP, labels)
+            yield Sample("host_up", float(host.state == Host.State.UP), labels)
 
 
 ENDED = """

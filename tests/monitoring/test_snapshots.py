@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agents.models import Run
+from agents.models import Host, Run
 from debates.models import Debate
 from monitoring import history, snapshots
 from monitoring.models import Snapshot
@@ -106,6 +106,18 @@ def test_complete_hours_are_made_of_minutes_and_days_of_hours() -> None:
     assert kept("hour")[noon - HOUR] == {"runs_finished:done": 10, "queue_runs": 3}
     assert kept("day") == {yesterday: {"runs_finished:done": 10, "runs_finished:failed": 1, "queue_runs": 1.5}}
     assert noon not in kept("hour")
+
+
+def test_hour_is_made_of_minutes_as_they_are_taken() -> None:
+    noon = datetime(2026, 5, 5, 12, tzinfo=UTC)
+    make_host(name="attic", state=Host.State.UP)
+    make_host(name="cellar", state=Host.State.DOWN)
+
+    snapshots.take(noon)
+    snapshots.thin(noon + MINUTE)
+
+    hour = kept("hour")[noon - HOUR]
+    assert (hour["host_up:attic"], hour["host_up:cellar"]) == (1, 0)
 
 
 def test_old_snapshots_go() -> None:
