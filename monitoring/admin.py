@@ -123,7 +123,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Acknowledge: somebody looks after it", permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
-        number = sum(alerts.acknowledge(alert, by=request.user) for alert in queryset)
+        number = sum(alerts.acknowledge(alert, by=request.user, request=request) for alert in queryset)
         self.message_user(request, f"Acknowledged: {number}.")
 
 

@@ -13,6 +13,7 @@ import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.http import HttpRequest
 from redis.exceptions import RedisError
 
 from lobby import audit
@@ -66,12 +67,12 @@ def open_alerts() -> QuerySet[Alert]:
     return Alert.objects.open().worst_first().select_related("rule", "acknowledged_by")
 
 
-def acknowledge(alert: Alert, *, by: Any) -> bool:
+def acknowledge(alert: Alert, *, by: Any, request: HttpRequest | None = None) -> bool:
     """Somebody has taken it in hand: it stays open, but no longer calls. False if it was so, or is over."""
     waiting = Alert.objects.filter(pk=alert.pk, acknowledged_at=None, resolved_at=None)
     if not waiting.update(acknowledged_at=Now(), acknowledged_by=by):
         return False
-    audit.record("alert.acknowledged", actor=by, subject=alert, name=str(alert))
+    audit.record("alert.acknowledged", request=request, actor=by, subject=alert, name=str(alert))
     announce()
     return True
 

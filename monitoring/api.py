@@ -81,7 +81,7 @@ def acknowledge_alert(request: HttpRequest, id: UUID) -> dict[str, Any]:  # noqa
     """Say that you look after it: it stays open, and no longer calls. For staff."""
     if not request.user.is_staff:
         raise Http404
-    alerts.acknowledge(get_object_or_404(Alert.objects.open(), pk=id), by=request.user)
+    alerts.acknowledge(get_object_or_404(Alert.objects.open(), pk=id), by=request.user, request=request)
     return _told(get_object_or_404(alerts.open_alerts(), pk=id))
 
 

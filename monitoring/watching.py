@@ -31,7 +31,7 @@ def open_alerts(request: HttpRequest) -> HttpResponse:
 def acknowledge(request: HttpRequest, pk: UUID) -> HttpResponse:
     if not request.user.is_staff:
         raise Http404
-    alerts.acknowledge(get_object_or_404(Alert.objects.open(), pk=pk), by=request.user)
+    alerts.acknowledge(get_object_or_404(Alert.objects.open(), pk=pk), by=request.user, request=request)
     return redirect("dashboard")
 
 
