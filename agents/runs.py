@@ -194,7 +194,14 @@ def _hand_over(run_id: UUID) -> None:
     run = Run.objects.get(pk=run_id)
     if handle := PURPOSES.get(run.purpose):
         handle(run)
-    transaction.on_commit(lambda: announce_end(run))
+    transaction.on_commit(lambda: _tell(run))
+
+
+def _tell(run: Run) -> None:
+    announce_end(run)
+    if run.error_kind:  # who reports it names this id
+        known = {"kind": run.error_kind, "model": run.model, "request_id": run.request_id}
+        log.warning("run_ended_in_error", run=str(run.pk), status=run.status, **known)
 
 
 def announce_end(run: Run) -> None:

@@ -352,3 +352,19 @@ def test_end_without_a_topic_is_not_announced() -> None:
     run = enqueue(make_user())
     runs.announce_end(run)
     assert sync_redis().keys("lobby:stream:*") == []
+
+
+@pytest.mark.parametrize(("kind", "lines"), [("model_failed", 1), ("", 0)])
+def test_end_in_error_stands_in_the_log_with_the_reference_that_is_shown(
+    caplog: pytest.LogCaptureFixture, kind: str, lines: int
+) -> None:
+    make_host()
+    enqueue(make_user())
+    Run.objects.update(request_id="0123456789abcdef")
+    (run,) = claim()
+
+    runs.finish(run, status=Run.Status.FAILED, error_kind=kind, error="It said: a secret.")
+
+    told = [record.getMessage() for record in caplog.records if "run_ended_in_error" in record.getMessage()]
+    assert len(told) == lines
+    assert all("0123456789abcdef" in line and "a secret" not in line for line in told)
