@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from lobby.backup import NotDone, place
+from lobby.doctor import running_lobby, take_over
 from lobby.embedded.child import StartFailed
 from lobby.embedded.home import home_of
 from lobby.embedded.up import setting
@@ -43,6 +44,8 @@ def demo_data(
 def installation(doing: Callable[[str], None]) -> Iterator[None]:
     """Django set up on its database, whether it runs or not. Raises NotDone, StartFailed."""
     home = home_of(os.environ)
+    if running_lobby(home):
+        take_over(home)  # its Redis hears of sessions that end
     if not setting("DATABASE_URL") and not (home / "postgres" / "PG_VERSION").exists():
         raise NotDone(NOTHING)
     with place.database(home, doing=doing) as url:

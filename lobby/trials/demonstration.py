@@ -53,7 +53,8 @@ class Made:
     snapshots: int
 
     def words(self) -> str:
-        return ", ".join(f"{number:,} {what}" for what, number in asdict(self).items())
+        counts = asdict(self).items()
+        return ", ".join(f"{number:,} {what.removesuffix('s') if number == 1 else what}" for what, number in counts)
 
 
 class AlreadyThere(Exception):

@@ -17,6 +17,7 @@ class LobbyToasts extends HTMLElement {
     const { text, restore } = JSON.parse(sessionStorage.getItem(NEXT_PAGE) ?? "{}");
     sessionStorage.removeItem(NEXT_PAGE);
     if (text) this.show(text, () => document.querySelector("lobby-sidebar").restore(restore));
+    else for (const box of this.children) setTimeout(() => box.remove(), SHOWN_MS); // what the server had to say
   }
 
   show(text, undo) {

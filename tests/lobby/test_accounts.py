@@ -185,8 +185,12 @@ def test_password_change_signs_out_other_browsers_and_keeps_this_one(client: Cli
     sign_in(client)
     sign_in(other)
 
-    assert change_password(client).status_code == HTTPStatus.FOUND
+    changed = change_password(client)
 
+    assert changed.status_code == HTTPStatus.FOUND
+    assert (
+        "Your password is changed. Other browsers are signed out." in client.get(changed["Location"]).content.decode()
+    )
     assert is_signed_in(client)
     assert not is_signed_in(other)
     assert sign_in(Client(), password="another long phrase").status_code == HTTPStatus.FOUND

@@ -30,7 +30,7 @@ def test_what_was_made_is_said_and_taken_away_again() -> None:
     with pytest.raises(NotDone) as again:
         made(40, yes=False, doing=silently)
 
-    assert said.startswith("Made 200 users, 3 hosts, 7 agents, 40 runs, 2 conversations, 4 messages, 1 debates, ")
+    assert said.startswith("Made 200 users, 3 hosts, 7 agents, 40 runs, 2 conversations, 4 messages, 1 debate, ")
     assert str(again.value) == THERE
     assert removed(silently).startswith("Removed ")
     assert removed(silently) == "There is no demonstration data."
