@@ -82,7 +82,7 @@ def test_a_stop_sequence_is_not_in_the_text_even_where_it_begins_in_a_token(serv
 
 
 def test_num_predict_ends_a_reply_with_length(server: ModelServer) -> None:
-    reply = server.chat(messages=STORY, options={"num_predict": 7})
+    reply = server.chat(messages=STORY, options={"temperature": 0, "num_predict": 7})
     assert (reply.last["done_reason"], reply.last["eval_count"]) == ("length", 7)
 
 
@@ -103,7 +103,7 @@ def test_a_schema_binds_the_reply_and_allows_no_other_name(server: ModelServer, 
 
 def test_a_schema_with_what_a_grammar_cannot_say_still_binds_the_rest(server: ModelServer) -> None:
     schema = {"type": "object", "properties": {"a": {"enum": [1, 2], "not": {"const": 1}}}, "required": ["a"]}
-    reply = server.chat(messages=QUESTION, format=schema, options={"num_predict": 60})
+    reply = server.chat(messages=QUESTION, format=schema, options={"temperature": 0, "num_predict": 60})
     assert json.loads(reply.text) in ({"a": 1}, {"a": 2})
 
 
