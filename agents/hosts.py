@@ -48,11 +48,6 @@ def resolve_model(agent: Agent, *, hosts: list[Host] | None = None, wanted: str 
     raise ModelUnavailable(f"No model host has the model {wanted}. {_there_are(names)}")
 
 
-def loaded_models() -> set[str]:
-    """What any host had loaded when it was last asked."""
-    return {model for host in Host.objects.enabled() for model in host.loaded}
-
-
 def _there_are(names: Iterable[str]) -> str:
     listed = ", ".join(sorted(set(names))[:20])
     return f"There are: {listed}." if listed else "They have none: pull one with `ollama pull`."

@@ -238,7 +238,8 @@ class Puller:
             await hosts.probe(pull.host, breakers=self._breakers)
             await in_database_patiently(end, pull, Pull.Status.DONE)
         except (asyncio.CancelledError, _Stopped):
-            await in_database(end_if_stopped, pull)
+            # To be stopped may be read from the row first and heard then: hearing it must not undo the end.
+            await asyncio.shield(in_database(end_if_stopped, pull))
         except OllamaError as error:
             await in_database_patiently(end, pull, Pull.Status.FAILED, error=error.message)
         except Exception:  # the edge of a pull: it must not stay "under way"

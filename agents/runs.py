@@ -4,9 +4,9 @@ queued → running → done | failed | cancelled | interrupted
   ↑_________|        (its worker died, was stopped, or another host is to try)
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, ParamSpec
 from uuid import UUID
 
 import structlog
@@ -27,6 +27,7 @@ from lobby.live.connections import sync_redis
 from lobby.live.streams import publish
 
 log = structlog.get_logger()
+P = ParamSpec("P")
 
 MAX_ATTEMPTS = 3
 CHANNEL = "lobby:runs"  # to all runners: the doorbell, or the id of a run that is to be cancelled
@@ -34,7 +35,7 @@ DOORBELL = "ring"
 CHARACTERS_PER_TOKEN = 4
 
 
-def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides on)
+def prepared(  # noqa: PLR0913  (the columns of the row that the caller decides on)
     *,
     purpose: str,
     subject: UUID,
@@ -51,7 +52,7 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
     think: bool | None = None,
     is_limited: bool = True,
 ) -> Run:
-    """Put a run in line; its worker is woken on commit. `options` go on top of the agent's own.
+    """A run that is still to be put in line. `options` go on top of the agent's own.
 
     `model` and `think` stand in place of the agent's. Who has the agent's hosts already gives them; who keeps a budget
     of its own says that the run is not limited. Raises AgentDisabled, ModelUnavailable, TooManyRuns, TokensUsedUp.
@@ -61,7 +62,7 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
     model = resolve_model(agent, hosts=hosts, wanted=model)
     if is_limited:
         limits.check(owner, is_reply=priority == Run.Priority.CHAT)
-    run = Run.objects.create(
+    return Run(
         purpose=purpose,
         subject=subject,
         topic=topic,
@@ -78,8 +79,28 @@ def enqueue(  # noqa: PLR0913  (the columns of the row that the caller decides o
         request_id=correlation.request_id(),
         request_span=traces.span_id(),
     )
-    transaction.on_commit(ring)
-    return run
+
+
+def _at_once(prepare: Callable[P, Run]) -> Callable[P, Run]:
+    def prepare_and_put_in_line(*args: P.args, **kwargs: P.kwargs) -> Run:
+        run = prepare(*args, **kwargs)
+        put_in_line([run])
+        return run
+
+    return prepare_and_put_in_line
+
+
+def put_in_line(prepared: Sequence[Run]) -> None:
+    """In this order, and in one statement; workers are woken on commit."""
+    for place, run in enumerate(prepared[1:], 1):
+        run.queued_at = Now() + timedelta(microseconds=place)  # the moment of the statement is the same for all of them
+    Run.objects.bulk_create(prepared)
+    if prepared:
+        transaction.on_commit(ring)
+
+
+enqueue = _at_once(prepared)
+"""One run, prepared and put in line. Takes and raises what `prepared` does."""
 
 
 def ring() -> None:
@@ -164,7 +185,7 @@ def finish(run: Run, *, status: str, **result: Any) -> bool:
     with transaction.atomic():
         if not Run.objects.filter(mine(run)).update(status=status, finished_at=Now(), **result):
             return False
-        _hand_over(run.pk)
+        _hand_over(run.pk, logprobs=result.get("logprobs"))
         tokens.spend(run.owner_id, _tokens(run, result))
     return True
 
@@ -190,8 +211,14 @@ def give_up(run: Run, **result: Any) -> None:
         Run.objects.filter(mine(run)).update(status=Run.Status.FAILED, finished_at=Now(), **result)
 
 
-def _hand_over(run_id: UUID) -> None:
-    run = Run.objects.get(pk=run_id)
+# Large, and seldom asked for by who hears of an end: a chat's whole prompt, twenty alternatives for each token.
+LARGE = ("messages", "format", "logprobs")
+
+
+def _hand_over(run_id: UUID, *, logprobs: Any = None) -> None:
+    """`logprobs`: what was just written, so that it need not be read again."""
+    run = Run.objects.defer(*LARGE).get(pk=run_id)
+    run.logprobs = logprobs
     if handle := PURPOSES.get(run.purpose):
         handle(run)
     transaction.on_commit(lambda: _tell(run))

@@ -53,7 +53,7 @@ def _fields(ballot: Ballot, found: Mapping[str, Any]) -> dict[str, Any]:
         "reason": reason,
         "ranking": _ranking(found, letter=letter, letters=ballot.letters) if is_ranked(ballot) else [],
         "claims": _claims(found, ballot=ballot),
-        "cited": _cited(found, known=citable(ballot)),
+        "cited": _cited(found, ballot=ballot),
         "change_reason": _change_reason(ballot, found),
         "would_change_if": _in_words(text_in(found, "would_change_if", most=TEXT), ballot),
     }
@@ -108,11 +108,12 @@ def _claims(found: Mapping[str, Any], *, ballot: Ballot) -> list[dict[str, str]]
     return list(claims.values())[:MOST_CLAIMS]
 
 
-def _cited(found: Mapping[str, Any], *, known: Sequence[int]) -> list[int]:
+def _cited(found: Mapping[str, Any], *, ballot: Ballot) -> list[int]:
     """Those that its prompt listed; a number that it did not is dropped."""
     numbers = [whole_number(number) for number in list_in(found, "cited_claims")]
     if None in numbers:
         raise Unreadable('"cited_claims" must be a list of numbers of claims.')
+    known = citable(ballot) if numbers else []
     return [number for number in dict.fromkeys(numbers) if number is not None and number in known]
 
 
@@ -131,12 +132,12 @@ def _measured(ballot: Ballot, logprobs: Logprobs) -> dict[str, float] | None:
 def _told(logprobs: Logprobs) -> list[Mapping[str, Any]]:
     """As a host sends them; where it sends anything else, there are none."""
     entries = list(logprobs or ())
-    tops = [entry.get("top_logprobs") or () for entry in entries if isinstance(entry, Mapping)]
+    tops = [entry.get("top_logprobs") or () for entry in entries if isinstance(entry, dict)]
     if not all(isinstance(top, list | tuple) for top in tops):
         return []
     rivals = [rival for top in tops for rival in top]
     is_sound = all(
-        isinstance(each, Mapping)
+        isinstance(each, dict)
         and isinstance(each.get("token"), str)
         and isinstance(each.get("logprob"), float | int)
         and each["logprob"] <= LARGEST

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, QuerySet, Sum
+from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from agents.models import Run
@@ -29,12 +30,22 @@ def runs_of(debate: Debate) -> QuerySet[Run]:
     return Run.objects.filter(subject__in=speeches.union(ballots, probes))  # three INs would read all runs there are
 
 
+# Of `runs_of`, and of the rounds. Asked after every round and of every debate every few seconds: as text, for it takes
+# longer to compose than to answer.
+SPENT = """
+WITH held AS MATERIALIZED (SELECT id, started_at, scored_at FROM debates_round WHERE debate_id = %(debate)s),
+     voted AS MATERIALIZED (SELECT id FROM debates_ballot WHERE round_id IN (SELECT id FROM held)),
+     asked AS (SELECT id FROM debates_speech WHERE round_id IN (SELECT id FROM held)
+               UNION ALL SELECT id FROM voted
+               UNION ALL SELECT id FROM debates_probe WHERE ballot_id IN (SELECT id FROM voted))
+SELECT count(*), COALESCE(sum(prompt_tokens), 0), COALESCE(sum(output_tokens), 0),
+       (SELECT COALESCE(sum(extract(epoch FROM COALESCE(scored_at, %(now)s) - started_at)), 0)::float FROM held)
+  FROM agents_run WHERE subject IN (SELECT id FROM asked)
+"""
+
+
 def spent(debate: Debate) -> Cost:
-    found = runs_of(debate).aggregate(calls=Count("pk"), prompt=Sum("prompt_tokens"), output=Sum("output_tokens"))
-    return Cost(found["calls"], found["prompt"] or 0, found["output"] or 0, _seconds(debate))
-
-
-def _seconds(debate: Debate) -> float:
     now = debate.ended_at or timezone.now()
-    spans = debate.rounds.values_list("started_at", "scored_at")
-    return float(sum(((end or now) - start).total_seconds() for start, end in spans))
+    with connection.cursor() as cursor:
+        cursor.execute(SPENT, {"debate": debate.pk, "now": now})
+        return Cost(*cursor.fetchone())

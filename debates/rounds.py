@@ -105,18 +105,17 @@ def _begin(round: Round) -> bool:
 
 def _score(round: Round) -> None:
     """Past the barrier of the ballots: show them, and keep what follows from them."""
-    if round.ballots.exists():
-        voting.reveal(round)
-    round.metrics = evaluation_of(round.debate).as_dict() if _has_figures(round) else None
+    held = list(round.ballots.all())
+    cast = [ballot for ballot in held if not ballot.is_judgement]
+    if held:
+        voting.reveal(round, cast)
+    # Where a judge decides between two sides there are no figures before the end.
+    has_figures = bool(cast) or is_last_of_script(round)
+    round.metrics = evaluation_of(round.debate).as_dict() if has_figures else None
     round.scored_at = timezone.now()
     Round.objects.filter(pk=round.pk).update(metrics=round.metrics, scored_at=Now())
     say(round.debate.topic, {"type": "debate.score", "round": round.number})
     _list(round.debate, "changed")
-
-
-def _has_figures(round: Round) -> bool:
-    """Where a judge decides between two sides there are none before the end."""
-    return round.ballots.filter(is_judgement=False).exists() or is_last_of_script(round)
 
 
 def is_last_of_script(round: Round) -> bool:

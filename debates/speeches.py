@@ -7,7 +7,6 @@ from django.db.models.functions import Now
 
 from agents import runs
 from agents.errors import AgentDisabled, Refused
-from agents.hosts import loaded_models
 from agents.models import Host, Run
 from debates import prompts, structured, tasks
 from debates.events import DebateSpeech, say
@@ -51,23 +50,25 @@ READERS: dict[str, Callable[[Speech, str], Any]] = {  # of those that are JSON
 
 def begin(round: Round, *, seats: Iterable[Seat], kind: str) -> None:
     """Have seats speak at the same time."""
-    for seat in by_model(seats):
-        speech = Speech(round=round, seat=seat, kind=kind)
+    speeches = [Speech(round=round, seat=seat, kind=kind) for seat in by_model(round.debate, seats)]
+    for speech in speeches:
         _ask(speech, ASKS[kind](speech))
-        speech.save(force_insert=True)
+    runs.put_in_line([speech.run for speech in speeches if speech.run])
+    Speech.objects.bulk_create(speeches)
+    for speech in speeches:
         say(round.debate.topic, begun(speech))
 
 
-def by_model(seats: Iterable[Seat]) -> list[Seat]:
+def by_model(debate: Debate, seats: Iterable[Seat]) -> list[Seat]:
     """A host that takes one at a time loads each model once: what is loaded goes first, then one after the other."""
-    loaded = loaded_models()
+    loaded = {model for host in _enabled_hosts(debate) for model in host.loaded}
     return sorted(seats, key=lambda seat: (seat.model not in loaded, seat.model, seat.position))
 
 
 def _ask(speech: Speech, ask: Ask) -> None:
-    """Not saved here."""
+    """Neither the speech nor its run is saved here."""
     try:
-        speech.run = enqueue(
+        speech.run = prepared(
             ask,
             purpose=PURPOSE,
             subject=speech,
@@ -79,16 +80,16 @@ def _ask(speech: Speech, ask: Ask) -> None:
         speech.status, speech.error = Speech.Status.FAILED, refusal.message
 
 
-def enqueue(  # noqa: PLR0913  (who asks what of whom for which row)
+def prepared(  # noqa: PLR0913  (who asks what of whom for which row)
     ask: Ask, *, purpose: str, subject: Any, seat: Seat, debate: Debate, topic: str = ""
 ) -> Run:
-    """Put a seat's run in line. Raises Refused: its agent is gone or switched off, or its model is."""
+    """A seat's run, still to be put in line. Raises Refused: its agent is gone or switched off, or its model is."""
     if seat.agent is None:
         raise AgentDisabled(f"The agent of {seat.name} is gone.")
     # Only who is told to think does so, in tokens of its own: a ballot's, or a short speech's, would be used up by it.
     thinks = bool(seat.agent.think) and not (ask.format or ask.top_logprobs)
     extra = {"num_predict": ask.options["num_predict"] + THINKING_TOKENS} if thinks else {}
-    return runs.enqueue(
+    return runs.prepared(
         purpose=purpose,
         subject=subject.pk,
         topic=topic,
@@ -114,7 +115,7 @@ def _enabled_hosts(_: Debate) -> list[Host]:
 def settle(run: Run) -> None:
     """A speech's run has ended; called within the transaction that ends it."""
     waiting = Speech.objects.filter(pk=run.subject, run=run, status=Speech.Status.WAITING)
-    speech = waiting.select_related("round__debate__owner", "seat__agent").first()
+    speech = waiting.select_related("round__debate", "seat").order_by().first()
     if speech is None:  # the debate was stopped or deleted
         return
     ended = _outcome(speech, run)
@@ -146,6 +147,8 @@ def _repair(speech: Speech, *, text: str, problem: str) -> dict[str, Any] | None
     if speech.repairs < MOST_REPAIRS:
         speech.repairs += 1
         _ask(speech, prompts.repair_json(speech, text=text, problem=problem))
+        if speech.status == Speech.Status.WAITING and speech.run:
+            runs.put_in_line([speech.run])
         speech.save(update_fields=["run", "status", "error", "repairs"])
         if speech.status == Speech.Status.WAITING:
             return None

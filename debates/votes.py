@@ -18,15 +18,23 @@ SEEN_BEFORE_VOTING = (Round.Kind.EXCHANGE, Round.Kind.CHALLENGE, Round.Kind.DELP
 
 def rounds_of(debate: Debate) -> list[RoundVotes]:
     """The rounds in which the panel voted, numbered from 0 without a gap. For a round whose barrier is passed only."""
-    claims = list(debate.claims.select_related("seat", "round"))
-    held: list[RoundVotes] = []
-    for number, round in enumerate(r for r in rounds_with_ballots(debate) if r.ballots.all()):
-        held.append(_round(round, number=number, debate=debate, claims=claims))
-    return held
+    rounds, claims = _read(debate)
+    with_ballots = [round for round in rounds if round.ballots.all()]
+    return [_round(round, number=n, debate=debate, claims=claims) for n, round in enumerate(with_ballots)]
 
 
-def rounds_with_ballots(debate: Debate) -> list[Round]:
-    return list(debate.rounds.prefetch_related("ballots__seat", "speeches__seat").order_by("number"))
+def _read(debate: Debate) -> tuple[list[Round], list[Claim]]:
+    """Rounds with their ballots, and claims. Whose they are is put together here: it is asked for after every round."""
+    seats = {seat.pk: seat for seat in debate.seats.all()}
+    rounds = {round.pk: round for round in debate.rounds.defer("metrics").prefetch_related("ballots")}
+    for ballot in (ballot for round in rounds.values() for ballot in round.ballots.all()):
+        ballot.seat = seats[ballot.seat_id]
+    claims = list(debate.claims.all())
+    for claim in claims:
+        claim.round = rounds[claim.round_id]
+        claim.seat = seats[claim.seat_id] if claim.seat_id else None
+        claim.checked_in = rounds[claim.checked_in_id] if claim.checked_in_id else None
+    return list(rounds.values()), claims
 
 
 def _round(round: Round, *, number: int, debate: Debate, claims: list[Claim]) -> RoundVotes:
@@ -124,7 +132,7 @@ def settings_of(
         challenges=challenges,
         calibrations=calibrations(models, belief=cast(BeliefSource, debate.belief)),
         correlation=panel_correlation(models),
-        judged=judgement(debate),
+        judged=judgement(debate) if debate.rule == "judge" else None,
         is_stopped=stopped,
         is_out_of_budget=spent,
     )
@@ -132,9 +140,9 @@ def settings_of(
 
 def judgement(debate: Debate) -> str | None:
     """What the judge chose; where the sides were swapped, only a choice that stayed the same."""
-    judged = Ballot.objects.filter(round__debate=debate, is_judgement=True)
-    chosen = set(judged.values_list("option", flat=True))
+    judged = Ballot.objects.filter(round__debate=debate, is_judgement=True).values_list("option", flat=True)
     wanted = 2 if PROTOCOLS[debate.protocol].slug == "oxford" else 1
+    chosen = set(judged)
     if len(judged) < wanted or len(chosen) > 1:
         return None
     return chosen.pop() or None

@@ -3,13 +3,14 @@
 import re
 from typing import Any
 
+from agents import runs
 from agents.errors import Refused
 from agents.models import Run
 from debates import ballots, prompts, tasks
 from debates.events import DebateBallot, DebateVoted, say
 from debates.models import Ballot, Claim, Debate, Probe, Round, Seat, Speech
 from debates.prompts import Ask
-from debates.speeches import by_model, enqueue
+from debates.speeches import by_model, prepared
 
 PURPOSE = "debate.ballot"
 PROBE_PURPOSE = "debate.probe"
@@ -24,7 +25,8 @@ def begin(round: Round, *, seats: list[Seat], is_judgement: bool = False) -> Non
             "seat", "error"
         )
     )
-    for seat in by_model(seats):
+    asked = []
+    for seat in by_model(round.debate, seats):
         letters = prompts.shuffle_letters(round.debate, seat)
         ballot = Ballot(round=round, seat=seat, letters=letters, is_judgement=is_judgement)
         if seat.pk in failed:
@@ -33,13 +35,15 @@ def begin(round: Round, *, seats: list[Seat], is_judgement: bool = False) -> Non
             refusal = _ask(ballot, prompts.judgement(ballot) if is_judgement else prompts.ballot(ballot))
         if refusal:
             ballot.status, ballot.abstention = Ballot.Status.ABSTAINED, refusal[: ballots.LONGEST_REASON]
-        ballot.save(force_insert=True)
+        asked.append(ballot)
+    runs.put_in_line([ballot.run for ballot in asked if ballot.run])
+    Ballot.objects.bulk_create(asked)
 
 
 def _ask(ballot: Ballot, ask: Ask) -> str:
-    """Not saved here. Why no host takes it, if none does."""
+    """Neither the ballot nor its run is saved here. Why no host takes it, if none does."""
     try:
-        ballot.run = enqueue(ask, purpose=PURPOSE, subject=ballot, seat=ballot.seat, debate=ballot.round.debate)
+        ballot.run = prepared(ask, purpose=PURPOSE, subject=ballot, seat=ballot.seat, debate=ballot.round.debate)
     except Refused as refusal:
         return refusal.message
     return ""
@@ -48,7 +52,7 @@ def _ask(ballot: Ballot, ask: Ask) -> str:
 def settle(run: Run) -> None:
     """A ballot's run has ended; called within the transaction that ends it."""
     waiting = Ballot.objects.filter(pk=run.subject, run=run, status=Ballot.Status.WAITING)
-    ballot = waiting.select_related("round__debate__owner", "seat__agent").first()
+    ballot = waiting.select_related("round__debate", "seat").order_by().first()
     if ballot is None or _is_asked_again(ballot, run):
         return
     if ballot.status == Ballot.Status.CAST:
@@ -68,7 +72,8 @@ def _is_asked_again(ballot: Ballot, run: Run) -> bool:
     if ballot.repairs < MOST_REPAIRS:
         ballot.repairs += 1
         refusal = _ask(ballot, prompts.repair(ballot, text=run.text, problem=problem))
-        if not refusal:
+        if not refusal and ballot.run:
+            runs.put_in_line([ballot.run])
             ballot.save(update_fields=["run", "repairs"])
             return True
         problem = refusal
@@ -83,21 +88,24 @@ def voted(ballot: Ballot) -> DebateVoted:
 
 def begin_probes(round: Round) -> None:
     """Ask each who has voted for the letter alone, with the options in all their cyclic orders."""
+    probes = []
     for ballot in round.ballots.filter(status=Ballot.Status.CAST).select_related("seat__agent"):
         ballot.round = round
         for shift, letters in enumerate(prompts.probe_letters(ballot)):
-            _probe(Probe(ballot=ballot, shift=shift, letters=letters))
+            probes.append(Probe(ballot=ballot, shift=shift, letters=letters))
+            _prepare(probes[-1])
+    runs.put_in_line([probe.run for probe in probes if probe.run])
+    Probe.objects.bulk_create(probes)
 
 
-def _probe(probe: Probe) -> None:
+def _prepare(probe: Probe) -> None:
+    """Neither the probe nor its run is saved here."""
     ballot = probe.ballot
-    probe.save()
     try:
         ask = prompts.probe(probe)
-        probe.run = enqueue(ask, purpose=PROBE_PURPOSE, subject=probe, seat=ballot.seat, debate=ballot.round.debate)
+        probe.run = prepared(ask, purpose=PROBE_PURPOSE, subject=probe, seat=ballot.seat, debate=ballot.round.debate)
     except Refused:
         probe.is_over = True
-    probe.save(update_fields=["run", "is_over"])
 
 
 def settle_probe(run: Run) -> None:
@@ -111,10 +119,9 @@ def settle_probe(run: Run) -> None:
     tasks.ring_at_barrier(probe.ballot.round)
 
 
-def reveal(round: Round) -> None:
-    """Past the barrier: number the claims, and show what everybody voted."""
+def reveal(round: Round, cast: list[Ballot]) -> None:
+    """Past the barrier: number the claims, and show what everybody of the panel voted."""
     known = {_plain(text): number for text, number in round.debate.claims.values_list("text", "number")}
-    cast = list(round.ballots.filter(is_judgement=False).select_related("seat"))
     made = [claim for ballot in cast for claim in _number_claims(ballot, round=round, known=known)]
     Claim.objects.bulk_create(made)
     if round.debate.belief == Debate.Belief.PROBE:
@@ -131,7 +138,7 @@ def _number_claims(ballot: Ballot, *, round: Round, known: dict[str, int]) -> li
         number = known.get(_plain(claim["text"]))
         if number is None:
             number = known[_plain(claim["text"])] = max(known.values(), default=0) + 1
-            fields = {"debate": round.debate, "round": round, "seat": ballot.seat, "option": ballot.option}
+            fields = {"debate": round.debate, "round": round, "seat_id": ballot.seat_id, "option": ballot.option}
             made.append(Claim(number=number, **fields, **claim))
         elif number not in cited:
             cited.append(number)

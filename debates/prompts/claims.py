@@ -20,9 +20,9 @@ LISTED, CHECKED, NOTE = 130, 200, 100  # characters
 def last_ballots(debate: Debate, *, before: int) -> list[Ballot]:
     """The panel's, of the last round with ballots before that number; by seat."""
     held = Ballot.objects.filter(round__debate=debate, round__number__lt=before, is_judgement=False)
-    rows = list(held.exclude(status=Ballot.Status.WAITING).select_related("seat", "round").order_by("seat__position"))
-    last = max((ballot.round.number for ballot in rows), default=None)
-    return [ballot for ballot in rows if ballot.round.number == last]
+    newest_first = held.exclude(status=Ballot.Status.WAITING).order_by("-round__number", "seat__position")
+    rows = list(newest_first.select_related("seat", "round")[: len(voters(debate))])  # a round holds no more
+    return [ballot for ballot in rows if ballot.round_id == rows[0].round_id]
 
 
 @read_once
@@ -86,7 +86,7 @@ def is_seen(claim: Claim, *, reader: Reader) -> bool:
 
 @read_once
 def voters(debate: Debate) -> list[Seat]:
-    return list(debate.seats.filter(votes=True).order_by("position"))
+    return [seat for seat in debate.seats.all() if seat.votes]
 
 
 def neighbours(reader: Reader) -> list[Seat]:

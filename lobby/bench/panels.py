@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -14,6 +15,7 @@ from debates import launching, rounds
 from debates.costs import runs_of
 from debates.launching import Place
 from debates.models import Ballot, Claim, Debate, Round, Speech
+from lobby import correlation
 from lobby.bench import rows
 from lobby.bench.page import Person
 
@@ -50,6 +52,7 @@ def set_slots(host: str, *, slots: int) -> None:
 
 
 def start(*, owner: str, question: str, panel: list[Place], rounds_held: int, tokens: int) -> Debate:
+    correlation.follow(uuid4().hex)  # as a request that asks for it would
     return launching.start(
         owner=User.objects.get(username=owner),
         question=question,

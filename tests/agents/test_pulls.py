@@ -1,5 +1,6 @@
 """Pulling models: asked for once, carried out by a worker's runner, told as it goes, stopped, taken up again."""
 
+import asyncio
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -7,10 +8,11 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from agents import pulls
+from agents.breaker import Breakers
 from agents.models import Host, Pull, Worker
 from agents.pulls import NotPulled
 from agents.runner import Runner
-from lobby.live.connections import sync_redis
+from lobby.live.connections import async_redis, sync_redis
 from lobby.live.streams import key
 from tests.factories import make_admin, make_host, make_user
 from tests.fake_ollama import FakeOllama
@@ -73,6 +75,27 @@ def test_stopped_pull_closes_its_connection_and_says_so(host: Host, runner: Runn
     fake.wait_until(lambda seen: seen.pulls_left == 1)
     wait_for(lambda: status(pull) == Pull.Status.CANCELLED)
     assert not pulls.cancel(pull)
+
+
+async def test_pull_that_is_told_to_stop_once_more_while_it_ends_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def stopped(*_: object) -> None:
+        raise pulls._Stopped
+
+    async def in_database(*_: object) -> None:
+        ending.set()
+        await may_end.wait()
+        ended.set()
+
+    monkeypatch.setattr(pulls.Puller, "_stream", stopped)
+    monkeypatch.setattr(pulls, "in_database", in_database)
+    task = asyncio.create_task(pulls.Puller(Breakers(async_redis()))._carry_out(Pull(host=Host(), model="big")))
+    await ending.wait()
+    task.cancel()
+    may_end.set()
+    async with asyncio.timeout(60):
+        await ended.wait()
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,17 @@ def test_enqueue_resolves_the_model_and_puts_the_agents_options_below_the_caller
     assert (run.model, run.options) == ("llama3:latest", {"temperature": 0.9, "num_ctx": 2048})
 
 
+def test_runs_put_in_line_together_start_in_the_order_given() -> None:
+    make_host(max_parallel=1)
+    owner, agent = make_user(), make_agent(model=MODEL)
+    asked = {"purpose": "test", "topic": "", "owner": owner, "agent": agent, "messages": []}
+    prepared = [runs.prepared(subject=uuid4(), **asked) for _ in range(20)]
+    with transaction.atomic():
+        runs.put_in_line(prepared)
+    assert list(queue.positions()) == prepared
+    assert claim() == prepared[:1]
+
+
 def test_enqueue_for_a_disabled_agent_is_refused_in_words() -> None:
     make_host()
     with pytest.raises(AgentDisabled, match="is switched off"):

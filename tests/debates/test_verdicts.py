@@ -232,7 +232,7 @@ def test_more_seats_and_rounds_take_no_more_queries(django_assert_num_queries: D
             make_claim(held, seat)
     for debate in (few, many):
         fresh = Debate.objects.get(pk=debate.pk)
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(7):
             conclude(fresh)
 
 
