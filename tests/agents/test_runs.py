@@ -66,8 +66,10 @@ def test_enqueue_resolves_the_model_and_puts_the_agents_options_below_the_caller
 def test_runs_put_in_line_together_start_in_the_order_given() -> None:
     make_host(max_parallel=1)
     owner, agent = make_user(), make_agent(model=MODEL)
-    asked = {"purpose": "test", "topic": "", "owner": owner, "agent": agent, "messages": []}
-    prepared = [runs.prepared(subject=uuid4(), **asked) for _ in range(20)]
+    prepared = [
+        runs.prepared(purpose="test", subject=uuid4(), topic="", owner=owner, agent=agent, messages=[])
+        for _ in range(20)
+    ]
     with transaction.atomic():
         runs.put_in_line(prepared)
     assert list(queue.positions()) == prepared
