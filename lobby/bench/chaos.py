@@ -136,10 +136,11 @@ class Chat:
             self.reload()
 
     async def _ask(self, asked: Asked) -> None:
-        page = self.page
+        page, snapshots = self.page, self.page.snapshots
         run = await page.ask(asked.question, within=REQUEST_PATIENCE)
         asked.run, asked.message = run, page.messages[run]
-        self.page.messages[run] = asked.message  # it may be another page by now
+        if self.page is not page or page.snapshots > snapshots:
+            self.page.expect(run, asked.message)
 
     async def _wait_for_end(self, asked: Asked) -> None:
         over = False

@@ -105,6 +105,7 @@ class Page:
         self.messages: dict[str, str] = {}  # run → the message it writes
         self.cursor = ""
         self.attached = asyncio.Event()
+        self.snapshots = 0
         self.gaps = 0
         self.server_errors = 0
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -163,6 +164,12 @@ class Page:
         self.messages[run] = str(answer["reply"]["id"])
         return run
 
+    def expect(self, run: str, message: str) -> None:
+        """A reply that a snapshot may have left out, as it was over before the page knew of it: look once more."""
+        self.messages[run] = message
+        self.lives.setdefault(run, Live())
+        self._afresh()
+
     async def refetch(self, run: str, *, within: float = 0.0) -> None:
         """What the page does for a reply that ended unheard: take it as the server has it."""
         message = await self.request("GET", f"messages/{self.messages[run]}", within=within)
@@ -213,6 +220,7 @@ class Page:
 
     async def _take(self, event: dict[str, Any]) -> None:
         if event["type"] == "snapshot":
+            self.snapshots += 1
             await self._catch_up(event["runs"])
             return
         if "run" not in event or not event["type"].startswith("run."):

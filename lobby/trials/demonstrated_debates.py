@@ -238,7 +238,7 @@ def _count_rows() -> None:
 
 def _cost(course: Course) -> dict[str, Any]:
     seconds = sum((round.scored_at - round.started_at).total_seconds() for round in course.rounds if round.scored_at)
-    return {"calls": 0, "prompt_tokens": 0, "output_tokens": 0, "tokens": 0, "seconds": seconds}
+    return {"calls": 0, "prompt_tokens": 0, "output_tokens": 0, "tokens": 0, "seconds": round(seconds, 6)}
 
 
 def _count(cost: dict[str, Any], run: Run) -> None:

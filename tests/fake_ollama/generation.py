@@ -120,15 +120,17 @@ class Generation:
             connection.write(b'5a\r\n{"model":"')
             connection.cut(reset=script.reset)
             raise Fault
-        for after, line in (
-            (script.error_line_after, orjson.dumps({"error": script.error}) + b"\n"),
-            (script.junk_line_after, b"]]> this is no JSON\n"),
-            (script.truncated_line_after, self._line({"message": {"content": "lost"}})[:40]),
-        ):
-            if sent == after:
-                connection.chunk(line)
-                connection.end_chunks()
-                raise Fault
+        if sent == script.error_line_after:
+            line = orjson.dumps({"error": script.error}) + b"\n"
+        elif sent == script.junk_line_after:
+            line = b"]]> this is no JSON\n"
+        elif sent == script.truncated_line_after:
+            line = self._line({"message": {"content": "lost"}})[:40]
+        else:
+            return
+        connection.chunk(line)
+        connection.end_chunks()
+        raise Fault
 
     def _parts(self) -> Iterator[dict[str, Any]]:
         """What differs from line to line."""
