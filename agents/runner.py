@@ -126,6 +126,7 @@ class Runner:
             self._doorbell.clear()
             if self._worker is None:
                 continue
+            waited, self._somebody_waits = self._somebody_waits, True  # perhaps: a slot that is free now may be missed
             gates = await self._breakers.load()
             while claimed := await in_database(
                 queue.claim, worker=self._worker, cursor=_cursor_before_now(), gates=gates
@@ -133,7 +134,7 @@ class Runner:
                 for run in claimed:
                     self._begin(run)
             waiting = await in_database(queue.fail_stranded, gates=gates)
-            if waiting or self._somebody_waits:
+            if waiting or waited:
                 self._line_changed.set()
             self._somebody_waits = waiting > 0
 
@@ -151,7 +152,9 @@ class Runner:
         try:
             result = await generation.result()
             await self._publisher.settle(live)
-            if not await self._passed_on(run, generation):
+            if await self._passed_on(run, generation):
+                self._somebody_waits = True
+            else:
                 await in_database_patiently(runs.finish, run, **result)
         except Exception:  # the edge of a run: whatever it is, the run must not stay "running"
             log.exception("run_failed", run=str(run.pk))
@@ -161,7 +164,8 @@ class Runner:
             self._live.pop(run.pk, None)
             self._tasks.pop(run.pk, None)
             self._publisher.live_runs = len(self._live)
-            self._doorbell.set()
+            if self._somebody_waits:
+                self._doorbell.set()
 
     async def _passed_on(self, run: Run, generation: Generation) -> bool:
         if not generation.may_go_elsewhere or run.host is None:
