@@ -7,11 +7,16 @@ from uuid import UUID
 import structlog
 from celery import shared_task
 from django.db import transaction
+from redis.exceptions import RedisError
+
+from lobby.live.connections import sync_redis
 
 if TYPE_CHECKING:
     from debates.models import Round
 
 log = structlog.get_logger()
+
+BARRIER_SECONDS = 10  # a doorbell that was lost is made good by the sweep before that
 
 
 @shared_task
@@ -42,8 +47,17 @@ def ring_at_barrier(round: "Round") -> None:
 def _ring_if_down(round: "Round") -> None:
     from debates.steps import is_waiting
 
-    if not is_waiting(round):
+    if not is_waiting(round) and _is_first(round):
         _ring(round.debate_id)
+
+
+def _is_first(round: "Round") -> bool:
+    """Of those who end together, each finds the barrier down: one ring is enough, more would only be in its way."""
+    barrier = f"lobby:barrier:{round.pk}:{round.debate.conclusion or round.step}"
+    try:
+        return bool(sync_redis().set(barrier, 1, nx=True, ex=BARRIER_SECONDS))
+    except RedisError:
+        return True
 
 
 def _ring(debate_id: UUID) -> None:
