@@ -19,6 +19,7 @@ from agents import limits
 from agents.errors import AgentDisabled
 from agents.events import RunEnded
 from agents.hosts import resolve_model
+from agents.logprobs import likely
 from agents.models import Agent, Host, Run
 from agents.purposes import PURPOSES
 from lobby import correlation, traces
@@ -182,10 +183,13 @@ def save_progress(rows: Iterable[Progress]) -> None:
 
 def finish(run: Run, *, status: str, **result: Any) -> bool:
     """End the run and tell who asked for it, both or neither. False if it was no longer ours to end."""
+    logprobs = result.get("logprobs")
+    if logprobs:
+        result["logprobs"] = likely(logprobs)
     with transaction.atomic():
         if not Run.objects.filter(mine(run)).update(status=status, finished_at=Now(), **result):
             return False
-        _hand_over(run.pk, logprobs=result.get("logprobs"))
+        _hand_over(run.pk, logprobs=logprobs)
         tokens.spend(run.owner_id, _tokens(run, result))
     return True
 

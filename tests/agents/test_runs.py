@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from agents import leases, queue, runs
 from agents.breaker import Gates
 from agents.errors import AgentDisabled, ModelUnavailable, TooManyRuns
+from agents.logprobs import likely
 from agents.models import Host, Run
 from agents.purposes import PURPOSES
 from lobby.live.connections import sync_redis
@@ -70,8 +71,7 @@ def test_runs_put_in_line_together_start_in_the_order_given() -> None:
         runs.prepared(purpose="test", subject=uuid4(), topic="", owner=owner, agent=agent, messages=[])
         for _ in range(20)
     ]
-    with transaction.atomic():
-        runs.put_in_line(prepared)
+    runs.put_in_line(prepared)
     assert list(queue.positions()) == prepared
     assert claim() == prepared[:1]
 
@@ -301,6 +301,23 @@ def test_run_of_a_live_worker_is_left_alone() -> None:
     assert runs.requeue_abandoned(live_workers=[worker.pk]) == []
     run.refresh_from_db()
     assert run.status == "running"
+
+
+def test_who_asked_is_handed_all_that_was_told_of_a_token_and_the_row_keeps_what_was_likely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handed: list[Any] = []
+    monkeypatch.setitem(PURPOSES, "test", lambda run: handed.append(run.logprobs))
+    make_host()
+    enqueue(make_user())
+    (run,) = claim()
+    told = [{"token": "A", "logprob": -0.1, "bytes": [65], "top_logprobs": [{"token": "B", "logprob": -9}]}]
+
+    assert runs.finish(run, status=Run.Status.DONE, logprobs=told)
+
+    run.refresh_from_db()
+    assert handed == [told]
+    assert run.logprobs == likely(told)
 
 
 def test_pass_on_puts_the_run_in_line_for_another_host_only() -> None:
